@@ -1,0 +1,122 @@
+"""What happens around training: one line and one row per epoch, and checkpoints that are whole or not there.
+
+The history rides in the checkpoint, so a resumed run continues it.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+SHOWN = ("weighted_f1", "ccc_valence", "ccc_arousal")
+
+
+class EpochHistory(pl.Callback):
+    """Keeps one row of figures per epoch, writes them to ``metrics.csv`` and prints the main ones.
+
+    Args:
+        path: The csv file; rewritten whole after every epoch.
+
+    Attributes:
+        rows: One dictionary per epoch: epoch (from 0), step, seconds (since training began, sum over resumed runs),
+            train/loss, train/loss_emotion, train/loss_va (means over segments), valid/<metric>.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.rows: list[dict] = []
+        self._seconds_before = 0.0
+        self._sums: dict[str, float] = {}
+        self._n = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the means anew."""
+        self._sums, self._n = {}, 0
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx: int) -> None:
+        """Adds the batch's losses."""
+        n = len(batch["segment_id"])
+        for name in ("loss", "loss_emotion", "loss_va"):
+            self._sums[name] = self._sums.get(name, 0.0) + n * outputs[name].detach()
+        self._n += n
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Adds the epoch's row."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "seconds": round(self._seconds_before + time.monotonic() - self._started, 2),
+            **{f"train/{name}": float(value) / max(1, self._n) for name, value in self._sums.items()},
+            **{f"valid/{name}": value for name, value in pl_module.valid_metrics.items()},
+        }
+        self.rows = [*(known for known in self.rows if known["epoch"] < row["epoch"]), row]
+        if trainer.is_global_zero:
+            self._write()
+            shown = "  ".join(f"{name} {row.get(f'valid/{name}', float('nan')):.3f}" for name in SHOWN)
+            print(
+                f"epoch {row['epoch'] + 1}/{trainer.max_epochs}  train loss {row.get('train/loss', float('nan')):.3f}  "
+                f"valid {shown}  {row['seconds']:.0f} s",
+                flush=True,
+            )
+
+    def _write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(self.rows[-1]), restval="", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(temporary, self.path)
+
+    def state_dict(self) -> dict:
+        """Goes into the checkpoint."""
+        seconds = self.rows[-1]["seconds"] if self.rows else 0.0
+        return {"rows": self.rows, "seconds": seconds}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Comes from the checkpoint."""
+        self.rows, self._seconds_before = list(state_dict["rows"]), float(state_dict["seconds"])
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its name and renames it, so that a kill leaves the old one or the new one.
+
+    Lightning stages in the temporary directory, which may be another disk: its move is then a copy, and a copy can be
+    cut off half-way.
+    """
+
+    def save_checkpoint(self, checkpoint: dict, path: str, storage_options: object = None) -> None:
+        """Saves atomically.
+
+        Raises:
+            OSError: The disk is full, or the folder cannot be written to; an older checkpoint of that name is untouched.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{path.name}.tmp-*"):
+            leftover.unlink(missing_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+        try:
+            with open(temporary, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except (OSError, RuntimeError) as err:
+            temporary.unlink(missing_ok=True)
+            raise OSError(
+                f"The checkpoint {path} could not be written ({err}). Make room on that disk, or set run_dir to another; "
+                "the checkpoint before it is untouched."
+            ) from err
