@@ -59,9 +59,10 @@ def main(config: DictConfig) -> None:
     choices = HydraConfig.get().runtime.choices
     from erc.training import train_fold
 
+    fusion = choices["fusion"].removeprefix("small/")
     train_fold(
         parts=instantiate(OmegaConf.create(plain), _convert_="all"),
-        names={"experiment": choices["experiment"], "fusion": choices["fusion"], "target": plain["target"]["kind"]},
+        names={"experiment": choices["experiment"], "fusion": fusion, "target": plain["target"]["kind"]},
         config=plain,
     )
 

@@ -23,14 +23,24 @@ import torch
 from erc import __version__
 from erc.batch import load_feature_extractor, load_tokenizer
 from erc.callbacks import AtomicCheckpointIO, EpochHistory
-from erc.datamodule import SegmentData
 from erc.datasets import HF_KEMD
 from erc.module import EmotionModule
 from erc.results import make_result, predictions_table, summary_text, truth_table, write_fold
 from erc.targets import drops_tied
 
 VERSIONED = ("torch", "pytorch-lightning", "transformers", "datasets", "hydra-core", "numpy", "scikit-learn")
-RESULT_KEYS = ("dataset", "dataloader", "encoders", "fusion", "loss", "target", "optim", "scheduler", "seed", "protocol")
+RESULT_KEYS = (
+    "dataset",
+    "dataloader",
+    "encoders",
+    "fusion",
+    "loss",
+    "target",
+    "optim",
+    "scheduler",
+    "seed",
+    "protocol",
+)
 """Parts of the configuration that change a result; with the data and the trainer's part of them they are its fingerprint."""
 NO_MATTER = {
     "dataset": {"root", "cache_dir", "num_proc"},
@@ -66,7 +76,9 @@ def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
     trainer = make_trainer(parts)
     if not trainer.fast_dev_run and not sum(1 for tied in test.ds["is_tied"] if not tied):
-        raise ValueError("Metrics need at least one segment without a tie: the reported fold has none. Raise dataset.num_data.")
+        raise ValueError(
+            "Metrics need at least one segment without a tie: the reported fold has none. Raise dataset.num_data."
+        )
 
     if trainer.is_global_zero:
         n_parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -210,10 +222,12 @@ def _quieten() -> None:
     """Keeps Lightning's hints off the terminal; warnings about results stay."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*number of training batches .* is smaller than the logging interval.*",
         ".*The `srun` command is available.*",
+        ".*isinstance.treespec, LeafSpec.*is deprecated.*",
     ):
         warnings.filterwarnings("ignore", message)
