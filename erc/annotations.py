@@ -245,7 +245,9 @@ def _repair_ids(corpus: Corpus, by_gender: dict[str | None, list[_Row]], notes: 
                 and row.gender != gender
                 and counts[counterpart.segment_id] == 0
             ):
-                notes.append(f"{row.path.name}, line {row.line}: {row.segment_id} is {counterpart.segment_id}; repaired")
+                notes.append(
+                    f"{row.path.name}, line {row.line}: {row.segment_id} is {counterpart.segment_id}; repaired"
+                )
                 row.segment_id, row.gender, row.is_repaired = counterpart.segment_id, gender, True
 
 
@@ -280,7 +282,9 @@ def _parse_row(
     if None in emotions:
         n_valid = N_RATERS - emotions.count(None)
         given = raters[3 * emotions.index(None)]
-        return reject(f"{N_RATERS} raters' emotions expected, {n_valid} are valid; rater {emotions.index(None) + 1} has {given!r}")
+        return reject(
+            f"{N_RATERS} raters' emotions expected, {n_valid} are valid; rater {emotions.index(None) + 1} has {given!r}"
+        )
     for what, values, offset in (("valence", valence, 1), ("arousal", arousal, 2)):
         if None in values:
             rater = values.index(None)
@@ -316,9 +320,7 @@ def _parse_row(
         **dict.fromkeys(BIO_COLUMNS, np.nan),
         **bio,
         "in_paper": not (
-            row.is_repaired
-            or name.dialogue in corpus.paper_drops
-            or any(np.isnan(value) for value in bio.values())
+            row.is_repaired or name.dialogue in corpus.paper_drops or any(np.isnan(value) for value in bio.values())
         ),
         "where": row.where,
     }

@@ -104,7 +104,9 @@ def locate(target: str) -> Callable:
     if not isinstance(target, str):
         raise ValueError(f"expected a dotted name, got {target!r}")
     if target not in ALLOWED and not target.startswith("erc."):
-        raise ValueError(f"{target!r} may not be built from a configuration; allowed are erc.* and {', '.join(sorted(ALLOWED))}")
+        raise ValueError(
+            f"{target!r} may not be built from a configuration; allowed are erc.* and {', '.join(sorted(ALLOWED))}"
+        )
     module_name, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), name)

@@ -130,7 +130,8 @@ KEMDY20 = Corpus(
     total_column=4,
     bio_columns={},
     id_pattern=re.compile(
-        r"Sess(?P<session>\d\d)_(?P<dialogue>script\d\d)_User(?P<user>\d{3})(?P<gender>[FM])_(?P<number>\d{3})", re.ASCII
+        r"Sess(?P<session>\d\d)_(?P<dialogue>script\d\d)_User(?P<user>\d{3})(?P<gender>[FM])_(?P<number>\d{3})",
+        re.ASCII,
     ),
     centroids=(
         (3.094231, 3.380769),

@@ -142,7 +142,9 @@ class HF_KEMD:
         self.mode, self.validation_fold, self.dataset_name = mode, validation_fold, dataset_name
         corpora = parse_dataset_name(dataset_name)
         folders = [find_folder(corpus, root) for corpus in corpora]
-        sources = [_read_source(corpus.name, str(folder.resolve())) for corpus, folder in zip(corpora, folders, strict=True)]
+        sources = [
+            _read_source(corpus.name, str(folder.resolve())) for corpus, folder in zip(corpora, folders, strict=True)
+        ]
         table = pd.concat([source.table for source in sources], ignore_index=True)
         self.notes = [note for source in sources for note in source.notes]
 
@@ -170,7 +172,10 @@ class HF_KEMD:
             if len(rows):
                 ds, unreadable = build.load(num_proc)
                 bad += unreadable
-                position = {segment_id: index for index, segment_id in enumerate(ds.with_format("arrow")["segment_id"][:].to_pylist())}
+                position = {
+                    segment_id: index
+                    for index, segment_id in enumerate(ds.with_format("arrow")["segment_id"][:].to_pylist())
+                }
                 indices = [position[segment_id] for segment_id in rows["segment_id"] if segment_id in position]
                 parts.append(ds.select(indices))
         self.bad = [problem for problem in bad if problem.in_paper or exclude == "none"]
@@ -180,7 +185,9 @@ class HF_KEMD:
                 "Repair the files, or go on without these segments: dataset.on_bad_segment=skip."
             )
         if self.bad:
-            print(f"{len(self.bad)} bad segments left out (on_bad_segment=skip). {_name_some(self.bad)}", file=sys.stderr)
+            print(
+                f"{len(self.bad)} bad segments left out (on_bad_segment=skip). {_name_some(self.bad)}", file=sys.stderr
+            )
         ds = concatenate_datasets(parts)
         unused = "transcript" if transcript == "clean" else "transcript_clean"
         ds = ds.remove_columns([unused, "in_paper"])
@@ -205,7 +212,9 @@ class HF_KEMD:
 
     def __str__(self) -> str:
         """Short summary; what ``python -m fire`` prints."""
-        small = self.ds.select_columns(["corpus", "session", "speaker", "hard_label", "is_tied", "n_samples"]).to_pandas()
+        small = self.ds.select_columns(
+            ["corpus", "session", "speaker", "hard_label", "is_tied", "n_samples"]
+        ).to_pandas()
         lines = [f"HF_KEMD: {self.describe()}: {len(self):,} segments, {int(small['is_tied'].sum()):,} of them tied"]
         for name, part in small.groupby("corpus"):
             counts = part["hard_label"][~part["is_tied"]].value_counts()
@@ -334,7 +343,9 @@ class Build:
             for number, start in enumerate(starts)
         )
         shards, bad = [], []
-        with tqdm(total=len(self.table), desc=f"Building {self.corpus.name}", unit="segment", mininterval=1) as progress:
+        with tqdm(
+            total=len(self.table), desc=f"Building {self.corpus.name}", unit="segment", mininterval=1
+        ) as progress:
             for shard in Parallel(n_jobs=max(1, num_proc or 1), return_as="generator_unordered")(jobs):
                 bad += shard.pop("bad")
                 progress.update(shard.pop("n_rows"))
@@ -384,7 +395,12 @@ def write_shard(corpus_name: str, rows: list[dict], path: str) -> dict:
             transcript = read_transcript(reading)
         except (MediaError, OSError) as err:
             bad.append(
-                {"where": reading, "problem": str(err), "segment_id": row["segment_id"], "in_paper": bool(row["in_paper"])}
+                {
+                    "where": reading,
+                    "problem": str(err),
+                    "segment_id": row["segment_id"],
+                    "in_paper": bool(row["in_paper"]),
+                }
             )
             continue
         waveforms.append(waveform)
@@ -401,7 +417,13 @@ def write_shard(corpus_name: str, rows: list[dict], path: str) -> dict:
     offsets = np.concatenate([[0], np.cumsum([len(waveform) for waveform in waveforms])]).astype(np.int32)
     samples = np.concatenate(waveforms) if waveforms else np.zeros(0, dtype=np.int16)
     columns["waveform"] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(samples))
-    table = pa.table({name: pa.array(columns[name], type=schema.field(name).type) if name != "waveform" else columns[name] for name in FEATURES}, schema=schema)
+    table = pa.table(
+        {
+            name: pa.array(columns[name], type=schema.field(name).type) if name != "waveform" else columns[name]
+            for name in FEATURES
+        },
+        schema=schema,
+    )
     with pa.OSFile(path, "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(table, max_chunksize=50)
     return {

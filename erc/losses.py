@@ -43,7 +43,9 @@ class FocalLoss(nn.Module):
     def __init__(self, gamma: float = 2.0, weighting: Weighting = "segment") -> None:
         super().__init__()
         if weighting not in get_args(Weighting):
-            raise ValueError(f"loss.emotion.weighting must be one of {', '.join(get_args(Weighting))}: got {weighting!r}.")
+            raise ValueError(
+                f"loss.emotion.weighting must be one of {', '.join(get_args(Weighting))}: got {weighting!r}."
+            )
         self.gamma, self.weighting = gamma, weighting
 
     def forward(self, *, emotion_logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

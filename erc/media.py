@@ -84,7 +84,9 @@ def _check_riff(path: Path) -> None:
             if chunk == b"data":
                 # 0 and 0xFFFFFFFF are what writers to a pipe leave there: the length is not known
                 if length not in (0, 0xFFFFFFFF) and position + 8 + length > size:
-                    raise MediaError(f"{length} bytes of sound are promised by the header, {size - position - 8} are there")
+                    raise MediaError(
+                        f"{length} bytes of sound are promised by the header, {size - position - 8} are there"
+                    )
                 return
             position += 8 + length + length % 2
 

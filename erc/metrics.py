@@ -86,7 +86,9 @@ def evaluate(
     if len(lengths) != 1:
         raise ValueError(f"Truth and prediction must have one row a segment: got lengths {sorted(lengths)}.")
     if not (np.isfinite(emotion_probs).all() and np.isfinite(pred_va).all()):
-        raise ValueError("Predictions must be finite: got NaN or infinity. Training has diverged; lower the learning rate.")
+        raise ValueError(
+            "Predictions must be finite: got NaN or infinity. Training has diverged; lower the learning rate."
+        )
     scored = ~np.asarray(is_tied, dtype=bool)
     truth, probs = np.asarray(hard_label)[scored], np.asarray(emotion_probs)[scored]
     values = _classification(truth, probs)
@@ -114,7 +116,9 @@ def _classification(truth: np.ndarray, probs: np.ndarray) -> dict[str, float]:
     return values
 
 
-def majority_prediction(*, hard_label: np.ndarray, is_tied: np.ndarray, va: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def majority_prediction(
+    *, hard_label: np.ndarray, is_tied: np.ndarray, va: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What always predicting the training set's most frequent emotion and mean valence-arousal gives.
 
     Args:

@@ -39,7 +39,9 @@ def peak_label(soft_label: np.ndarray) -> np.ndarray:
     y = np.asarray(soft_label, dtype=np.float64)
     # written so that NaN fails too: it is neither >= 0 nor close to anything
     if not (y >= 0).all() or not np.allclose(y.sum(axis=-1), 1.0, rtol=0, atol=1e-6):
-        raise ValueError("PeakL takes distributions: expected rows of shares >= 0 that sum to 1. Divide votes by raters.")
+        raise ValueError(
+            "PeakL takes distributions: expected rows of shares >= 0 that sum to 1. Divide votes by raters."
+        )
     log_y = np.log(y, out=np.zeros_like(y), where=y > 0)
     flatness = -np.tanh((y * log_y).sum(axis=-1, keepdims=True))
     peaked = np.maximum(0.0, y - flatness / y.shape[-1])

@@ -19,10 +19,11 @@ from erc.metrics import evaluate, majority_prediction
 SCHEMA = 1
 SOFT = [f"soft_{emotion}" for emotion in EMOTIONS]
 PROB = [f"prob_{emotion}" for emotion in EMOTIONS]
-COLUMNS = (
-    ["segment_id", "corpus", "speaker", *SOFT, "hard_label", "is_tied", "valence", "arousal"]
-    + [*PROB, "pred_valence", "pred_arousal"]
-)
+COLUMNS = ["segment_id", "corpus", "speaker", *SOFT, "hard_label", "is_tied", "valence", "arousal"] + [
+    *PROB,
+    "pred_valence",
+    "pred_arousal",
+]
 
 
 def truth_table(ds) -> pd.DataFrame:
@@ -103,7 +104,11 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
     """
     best = {}
     for name in evaluate_table(table):
-        values = [(row[f"valid/{name}"], row["epoch"]) for row in history if not math.isnan(row.get(f"valid/{name}", math.nan))]
+        values = [
+            (row[f"valid/{name}"], row["epoch"])
+            for row in history
+            if not math.isnan(row.get(f"valid/{name}", math.nan))
+        ]
         if values and not name.startswith("n_"):
             # the first of equal epochs, as the checkpoint's rule is
             value, at = max(values, key=lambda pair: (pair[0], -pair[1]))
