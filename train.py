@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Literal
 
 # before torch is loaded: OpenMP threads that spin while they wait make a CPU run four times slower beside other work
@@ -18,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -28,6 +30,7 @@ TOP_LEVEL = {
     "seed": int,
     "protocol": Literal["paper", "nested"],
     "ckpt_path": str | None,
+    "resume": bool,
     "run_dir": str,
 }
 
@@ -46,6 +49,7 @@ def wandb_offline() -> bool:
 
 
 OmegaConf.register_new_resolver("wandb_offline", wandb_offline, replace=True)
+OmegaConf.register_new_resolver("row_name", lambda experiment: experiment.split("/")[-1], replace=True)
 OmegaConf.register_new_resolver("process_id", os.getpid, replace=True)
 OmegaConf.register_new_resolver("is_terminal", sys.stderr.isatty, replace=True)
 
@@ -62,12 +66,18 @@ def main(config: DictConfig) -> None:
     choices = HydraConfig.get().runtime.choices
     from erc.training import train_fold
 
-    fusion = choices["fusion"].removeprefix("small/")
-    train_fold(
-        parts=instantiate(OmegaConf.create(plain), _convert_="all"),
-        names={"experiment": choices["experiment"], "fusion": fusion, "target": plain["target"]["kind"]},
-        config=plain,
-    )
+    names = {
+        "experiment": choices["experiment"],
+        "fusion": choices["fusion"].removeprefix("small/"),
+        "target": plain["target"]["kind"],
+    }
+    try:
+        train_fold(parts=instantiate(OmegaConf.create(plain), _convert_="all"), names=names, config=plain)
+    except Exception:
+        # a cell of a sweep has written its error down; the other cells go on, and the grid's status names it
+        if not (plain["resume"] and HydraConfig.get().mode == RunMode.MULTIRUN):
+            raise
+        traceback.print_exc()
 
 
 if __name__ == "__main__":

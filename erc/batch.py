@@ -204,15 +204,17 @@ class LengthBucketSampler(Sampler[list[int]]):
     then the batches are shuffled. Work grows with the padded length, so little of it goes into padding. The order is a
     function of (seed, epoch) alone: a resumed run sees the batches that the uninterrupted one would have seen.
 
+    Several processes share each batch of ``batch_size * n_processes`` segments, so that together they take the steps
+    that one process with that batch size would take. In training, what does not divide is left for another epoch.
+
     Args:
         lengths: Samples of each segment.
-        batch_size: Segments a batch; the last one may be smaller.
+        batch_size: Segments a batch and process; the last one may be smaller.
         seed: Of the order.
         epoch: Of the order.
         pool_batches: Batches a pool; larger pools waste less padding, and mix less.
-        shuffle: False gives sorted batches in sorted order (for evaluation).
-        n_processes: The batches are dealt out to so many processes; in training all get equally many, and what is left
-            over waits for the next epoch's order.
+        shuffle: False gives sorted batches in sorted order (for evaluation): every segment once.
+        n_processes: How many processes share a batch.
         process: Which of them this is.
     """
 
@@ -227,17 +229,16 @@ class LengthBucketSampler(Sampler[list[int]]):
         n_processes: int = 1,
         process: int = 0,
     ) -> None:
-        self.n_processes, self.process = n_processes, process
         self.lengths = np.asarray(lengths)
-        self.batch_size, self.seed, self.epoch = batch_size, seed, epoch
+        self.batch_size, self.seed, self.epoch = batch_size * n_processes, seed, epoch
         self.pool_batches, self.shuffle = pool_batches, shuffle
+        self.n_processes, self.process = n_processes, process
 
     def __len__(self) -> int:
         """Number of batches of this process."""
-        n_batches = -(-len(self.lengths) // self.batch_size)
-        if self.shuffle:
-            return n_batches // self.n_processes
-        return len(range(self.process, n_batches, self.n_processes))
+        n_whole, rest = divmod(len(self.lengths), self.batch_size)
+        has_share = rest >= self.n_processes if self.shuffle else rest > self.process
+        return n_whole + has_share
 
     def __iter__(self) -> Iterator[list[int]]:
         """Lists of indices."""
@@ -252,7 +253,12 @@ class LengthBucketSampler(Sampler[list[int]]):
             batches += [indices[i : i + self.batch_size].tolist() for i in range(0, len(indices), self.batch_size)]
         if self.shuffle:
             batches = [batches[i] for i in rng.permutation(len(batches))]
-        return iter(batches[self.process :: self.n_processes][: len(self)])
+        for batch in batches:
+            # equal shares in training, or the mean of the processes' means would not be the mean of the batch
+            shared = len(batch) // self.n_processes * self.n_processes if self.shuffle else len(batch)
+            share = batch[self.process : shared : self.n_processes]
+            if share:
+                yield share
 
 
 def make_loader(ds, collate: Collator, sampler: Sampler[list[int]], num_workers: int = 0, timeout_seconds: int = 120):

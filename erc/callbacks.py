@@ -36,8 +36,11 @@ class EpochHistory(pl.Callback):
         self._n = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Starts the clock."""
+        """Starts the clock; a run that had stopped early when it was interrupted does not take another epoch."""
         self._started = time.monotonic()
+        for callback in trainer.early_stopping_callbacks:
+            if callback.wait_count >= callback.patience:
+                trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the means anew."""
@@ -54,11 +57,12 @@ class EpochHistory(pl.Callback):
         """Adds the epoch's row."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
+        losses, n = _over_processes(self._sums, self._n)
         row = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "seconds": round(self._seconds_before + time.monotonic() - self._started, 2),
-            **{f"train/{name}": float(value) / max(1, self._n) for name, value in self._sums.items()},
+            **{f"train/{name}": value / max(1, n) for name, value in losses.items()},
             **{f"valid/{name}": value for name, value in pl_module.valid_metrics.items()},
         }
         self.rows = [*(known for known in self.rows if known["epoch"] < row["epoch"]), row]
@@ -88,6 +92,16 @@ class EpochHistory(pl.Callback):
     def load_state_dict(self, state_dict: dict) -> None:
         """Comes from the checkpoint."""
         self.rows, self._seconds_before = list(state_dict["rows"]), float(state_dict["seconds"])
+
+
+def _over_processes(sums: dict[str, torch.Tensor], n: int) -> tuple[dict[str, float], int]:
+    """Sums of all processes together."""
+    if not torch.distributed.is_initialized():
+        return {name: float(value) for name, value in sums.items()}, n
+    parts = [value.double() for value in sums.values()]
+    together = torch.stack([*parts, torch.full_like(parts[0], n)])
+    torch.distributed.all_reduce(together)
+    return dict(zip(sums, together[:-1].tolist(), strict=True)), int(together[-1])
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

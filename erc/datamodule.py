@@ -14,8 +14,7 @@ class SegmentData(pl.LightningDataModule):
     """Training, validation and test loaders.
 
     The training loader is made anew every epoch (``trainer.reload_dataloaders_every_n_epochs=1``), its order being a
-    function of (seed, epoch). Under several processes each takes its share of the batches, and no segment is evaluated
-    twice.
+    function of (seed, epoch). Several processes share each batch, and no segment is evaluated twice.
 
     Args:
         train: Training segments.

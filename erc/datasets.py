@@ -107,7 +107,7 @@ class HF_KEMD:
             and the bio-signal cells of the annotation files (NaN where there are none).
         notes: Known defects of the corpora that were handled, one line each.
         bad: Segments that cannot be used, of the selection.
-        fingerprint: Of the builds that are read.
+        fingerprint: Of the corpora as a whole: the same for all views of them.
 
     Raises:
         FileNotFoundError: A corpus folder or its annotation files are missing.
@@ -162,13 +162,13 @@ class HF_KEMD:
                 f"{_sessions(table)}. Choose another validation_fold, or add the missing sessions."
             )
 
-        parts, self.fingerprint = [], ""
+        parts, whole_builds = [], []
         bad = [problem for source in sources for problem in source.bad]
         for corpus, source in zip(corpora, sources, strict=True):
             rows = selected[selected["corpus"] == corpus.name]
             whole = Build(corpus, source.table, Path(cache_dir))
             build = whole if num_data is None or whole.is_ready() else Build(corpus, rows, Path(cache_dir))
-            self.fingerprint += build.fingerprint
+            whole_builds.append(whole.fingerprint)
             if len(rows):
                 ds, unreadable = build.load(num_proc)
                 bad += unreadable
@@ -178,6 +178,7 @@ class HF_KEMD:
                 }
                 indices = [position[segment_id] for segment_id in rows["segment_id"] if segment_id in position]
                 parts.append(ds.select(indices))
+        self.fingerprint = "-".join(whole_builds)
         self.bad = [problem for problem in bad if problem.in_paper or exclude == "none"]
         if self.bad and on_bad_segment == "raise":
             raise ValueError(
@@ -229,6 +230,13 @@ class HF_KEMD:
             lines.append(f"  {len(self.bad)} bad segments left out")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+def corpora_fingerprint(dataset_name: str, root: str) -> str:
+    """Fingerprint of the corpora under ``root``: the ``fingerprint`` of every ``HF_KEMD`` view of them; builds nothing."""
+    corpora = parse_dataset_name(dataset_name)
+    tables = [_read_source(corpus.name, str(find_folder(corpus, root).resolve())).table for corpus in corpora]
+    return "-".join(Build(corpus, table, Path()).fingerprint for corpus, table in zip(corpora, tables, strict=True))
 
 
 def _check_choice(name: str, value: str, choices: type) -> None:

@@ -31,15 +31,16 @@ def concordance(*, truth: np.ndarray, prediction: np.ndarray) -> float:
         prediction: (N,) values.
 
     Returns:
-        In [-1, 1]; 0 where exactly one of the two is constant; NaN where both are the same constant, or N is 0.
+        In [-1, 1]; 0 where one of the two is constant; NaN where both are the same constant, or N is 0.
     """
     truth, prediction = np.asarray(truth, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
     if not len(truth):
         return float("nan")
+    if np.ptp(truth) == 0 and np.ptp(prediction) == 0:
+        return float("nan") if truth[0] == prediction[0] else 0.0
     truth_mean, prediction_mean = truth.mean(), prediction.mean()
     covariance = ((truth - truth_mean) * (prediction - prediction_mean)).mean()
-    spread = truth.var() + prediction.var() + (truth_mean - prediction_mean) ** 2
-    return float(2 * covariance / spread) if spread > 0 else float("nan")
+    return float(2 * covariance / (truth.var() + prediction.var() + (truth_mean - prediction_mean) ** 2))
 
 
 def auroc(*, hard_label: np.ndarray, emotion_probs: np.ndarray) -> float:

@@ -51,6 +51,14 @@ class EmotionModule(pl.LightningModule):
         self.valid_metrics: dict[str, float] = {}
         self._gathered: list[dict] = []
 
+    def setup(self, stage: str) -> None:
+        """Switches layer drop off under several processes: each would leave out other layers, and wait for the rest."""
+        encoder = self.model.audio_encoder
+        if self.trainer.world_size > 1 and encoder is not None and getattr(encoder.model.config, "layerdrop", 0.0) > 0:
+            encoder.model.config.layerdrop = 0.0
+            if self.trainer.is_global_zero:
+                print("Several processes: the audio encoder's layerdrop is set to 0.")
+
     def configure_optimizers(self) -> dict:
         """Optimizer, and its schedule where there is one."""
         optimizer = self._build_optimizer(self.model)

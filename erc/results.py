@@ -1,20 +1,23 @@
-"""One fold's predictions -> ``predictions.csv`` and ``result.json``.
+"""One fold's predictions -> ``predictions.csv`` and ``result.json``; how far a grid of folds is.
 
 Every figure of ``selected.metrics`` is computed from the very numbers that stand in ``predictions.csv``.
+``python -m fire erc.results status runs/paper`` says what is finished, running, failed and missing.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from erc import runs
 from erc.labels import EMOTIONS, soft_label
 from erc.metrics import evaluate, majority_prediction
+from erc.statistics import leave_one_rater_out
 
 SCHEMA = 1
 SOFT = [f"soft_{emotion}" for emotion in EMOTIONS]
@@ -88,6 +91,13 @@ def evaluate_majority(table: pd.DataFrame, train: pd.DataFrame) -> dict[str, flo
     return evaluate_table(guess)
 
 
+def human_ceiling(ds) -> dict[str, float]:
+    """How well one rater predicts the other nine, over a data set's segments: see ``statistics.leave_one_rater_out``."""
+    names = ["emotion_ratings", "valence_ratings", "arousal_ratings"]
+    ratings = ds.select_columns(names).to_pandas()
+    return leave_one_rater_out(*(np.stack(ratings[name].to_numpy()) for name in names))
+
+
 def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], epoch: int, facts: dict) -> dict:
     """Content of ``result.json``.
 
@@ -96,8 +106,8 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
         train: ``truth_table`` of the training segments.
         history: ``EpochHistory.rows``.
         epoch: Epoch of the selected checkpoint, from 0.
-        facts: experiment, fusion, target, fold, protocol, seed, corpora, fingerprint, versions, seconds,
-            peak_memory_mb.
+        facts: experiment, fusion, target, fold, protocol, seed, corpora, human, fingerprint, versions,
+            seconds, peak_memory_mb.
 
     Returns:
         The result; NaN stands as None (JSON has no NaN).
@@ -126,24 +136,28 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
         "best_epoch_per_metric": best,
         "history": history,
         "majority": evaluate_majority(table, train),
-        **{key: facts[key] for key in ("fingerprint", "versions", "seconds", "peak_memory_mb")},
+        "majority_by_corpus": {name: evaluate_majority(part, train) for name, part in table.groupby("corpus")},
+        **{key: facts[key] for key in ("human", "fingerprint", "versions", "seconds", "peak_memory_mb")},
     }
     return _without_nan(result)
 
 
-def write_fold(run_dir: str | Path, table: pd.DataFrame, result: dict) -> None:
-    """Writes ``predictions.csv``, then ``result.json``: where the latter is, the fold is done."""
+def write_fold(run_dir: str | Path, table: pd.DataFrame, result: dict, gathered: dict[str, np.ndarray]) -> None:
+    """Writes ``predictions.csv``, ``embeddings.npz``, then ``result.json``: where the latter is, the fold is done.
+
+    ``embeddings.npz`` holds ``segment_id`` (N,) and ``embedding`` (N, D) float32, the vectors in front of the heads, in the
+    order of ``predictions.csv``.
+    """
     run_dir = Path(run_dir)
+    order = np.argsort(gathered["segment_id"], kind="stable")
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream, segment_id=gathered["segment_id"][order], embedding=gathered["embedding"][order].astype(np.float32)
+    )
+    runs.write_atomically(run_dir / "embeddings.npz", stream.getvalue())
     # Python's shortest form of a float reads back as the same float
-    write_atomically(run_dir / "predictions.csv", table.to_csv(index=False))
-    write_atomically(run_dir / "result.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes to a temporary name beside the file, then renames."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    runs.write_atomically(run_dir / "predictions.csv", table.to_csv(index=False))
+    runs.write_atomically(run_dir / "result.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
 
 
 def _without_nan(value):
@@ -162,6 +176,37 @@ def summary_text(result: dict) -> str:
     rows = [("model", result["selected"]["metrics"]), ("majority", result["majority"])]
     lines = [" " * 10 + "".join(f"{name:>13}" for name in names)]
     for label, metrics in rows:
-        values = ("    -" if metrics[name] is None else f"{metrics[name]:.3f}" for name in names)
+        values = ("    -" if metrics[name] is None else f"{round(metrics[name], 3) + 0.0:.3f}" for name in names)
         lines.append(f"{label:<10}" + "".join(f"{value:>13}" for value in values))
+    return "\n".join(lines)
+
+
+def status(folder: str) -> str:
+    """How the cells of a grid stand, a line a row: done, running (with its epoch), failed, half-done, waiting.
+
+    Args:
+        folder: The grid's folder, with ``<row>/fold<k>-seed<s>/`` in it.
+
+    Raises:
+        FileNotFoundError: There is no cell in it.
+    """
+    cells = sorted(path for path in Path(folder).glob("*/fold*-seed*") if path.is_dir())
+    if not cells:
+        raise FileNotFoundError(
+            f"A grid's folder holds <row>/fold<k>-seed<s>/: {folder} holds none. Run sh reproduce.sh."
+        )
+    states = {cell: runs.status(cell) for cell in cells}
+    lines, counts = [], {}
+    for row in sorted({cell.parent for cell in cells}):
+        parts = []
+        for cell in (cell for cell in cells if cell.parent == row):
+            state = states[cell]
+            counts[state] = counts.get(state, 0) + 1
+            detail = f" (epoch {runs.epochs_done(cell) + 1})" if state == "running" else ""
+            parts.append(f"{cell.name.removeprefix('fold')}: {state}{detail}")
+        lines.append(f"{row.name:<24} {'  '.join(parts)}")
+    lines += [
+        f"failed: {cell.parent.name}/{cell.name}: {runs.error_of(cell)}" for cell in cells if states[cell] == "failed"
+    ]
+    lines.append(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """One configured run: corpora -> data set -> model -> fit -> the fold's result in the run folder.
 
 The run folder holds ``config.yaml``, ``metrics.csv`` (a row per epoch), ``best.ckpt`` (weights of the selected epoch),
-``last.ckpt`` (all that resuming needs), ``predictions.csv`` and, written last, ``result.json``.
+``last.ckpt`` (all that resuming needs), ``predictions.csv``, ``embeddings.npz`` and, written last, ``result.json``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 import resource
 import time
@@ -20,12 +21,13 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from erc import __version__
+from erc import __version__, runs
 from erc.batch import load_feature_extractor, load_tokenizer
 from erc.callbacks import AtomicCheckpointIO, EpochHistory
+from erc.datamodule import SegmentData
 from erc.datasets import HF_KEMD
 from erc.module import EmotionModule
-from erc.results import make_result, predictions_table, summary_text, truth_table, write_fold
+from erc.results import human_ceiling, make_result, predictions_table, summary_text, truth_table, write_fold
 from erc.targets import drops_tied
 
 VERSIONED = ("torch", "pytorch-lightning", "transformers", "datasets", "hydra-core", "numpy", "scikit-learn")
@@ -52,43 +54,60 @@ TRAINER_KEYS = ("max_epochs", "max_steps", "gradient_clip_val", "accumulate_grad
 def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     """Trains one fold and writes its result.
 
+    With ``resume`` the run folder is a cell of a grid: a finished one is left alone, a half-done one goes on from its last
+    epoch, one that another process works on is passed over, and a failure is written down in it.
+
     Args:
         parts: The instantiated configuration; what needs arguments of another part is a ``functools.partial``.
         names: experiment, fusion and target, as the result names them.
         config: The same configuration as plain values.
 
     Returns:
-        The content of ``result.json``; None after a ``fast_dev_run``, on other ranks than 0, and without validation.
+        The content of ``result.json``; None after a ``fast_dev_run``, on other ranks than 0, and for a cell that another
+        process works on.
     """
     _quieten()
-    started = time.monotonic()
+    if not config["resume"]:
+        return _train(parts, names, config)
     run_dir = Path(config["run_dir"])
+    # the first process of several on one cell claims it for all of them
+    if int(os.environ.get("LOCAL_RANK", 0)) > 0:
+        return _train(parts, names, config)
+    with runs.claimed(run_dir) as is_ours:
+        if not is_ours:
+            print(f"{run_dir}: another process is training it; passed over.")
+            return None
+        try:
+            return _train(parts, names, config)
+        except Exception as err:
+            runs.record_error(run_dir, err)
+            raise
+
+
+def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
+    started = time.monotonic()
+    run_dir, ckpt_path = Path(config["run_dir"]), config["ckpt_path"]
     if parts.get("sample") is not None:
-        _write_sample(parts["sample"])
-
+        sample_corpora(parts["sample"])
     train, valid, test = make_views(parts["dataset"], config)
-    collate = parts["dataloader"].keywords["collate"](*load_processors(config))
-    # building a data set may draw random numbers: seeded after it, a run does not depend on whether it was built now
-    pl.seed_everything(config["seed"], workers=True, verbose=False)
-    data = parts["dataloader"](train, valid, test, collate=collate, seed=config["seed"])
-    model = parts["model"]()
-    check_lengths(model, collate.max_tokens)
-    module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
-    trainer = make_trainer(parts)
-    if not trainer.fast_dev_run and not sum(1 for tied in test.ds["is_tied"] if not tied):
-        raise ValueError(
-            "Metrics need at least one segment without a tie: the reported fold has none. Raise dataset.num_data."
-        )
-
+    identity = fingerprint(config, train.fingerprint)
+    if config["resume"]:
+        result = runs.finished_result(run_dir, identity)
+        if result is not None:
+            print(f"{run_dir}: finished already.")
+            return result
+        ckpt_path = runs.checkpoint_to_resume(run_dir, identity) or ckpt_path
+    module, data, trainer = build(parts, config, train, valid, test)
     if trainer.is_global_zero:
-        n_parameters = sum(parameter.numel() for parameter in model.parameters())
+        n_parameters = sum(parameter.numel() for parameter in module.model.parameters())
+        device = trainer.accelerator.__class__.__name__.removesuffix("Accelerator")
         print(
             f"Training {names['fusion']} on {names['target']} targets, fold {config['dataset']['validation_fold']}: "
-            f"{len(train):,} training and {len(test):,} validation segments, {n_parameters:,} parameters, "
-            f"{trainer.accelerator.__class__.__name__.removesuffix('Accelerator')}. Run folder: {run_dir}",
+            f"{len(train):,} training and {len(test):,} validation segments, {n_parameters:,} parameters, {device}. "
+            f"Run folder: {run_dir}" + (f". Going on from {ckpt_path}" if ckpt_path else ""),
             flush=True,
         )
-    trainer.fit(module, datamodule=data, ckpt_path=config["ckpt_path"], weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     if trainer.fast_dev_run:
         print("fast_dev_run: training and validation ran; no result is written.")
         return None
@@ -106,17 +125,44 @@ def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
         "protocol": config["protocol"],
         "seed": config["seed"],
         "corpora": sorted(table["corpus"].unique()),
-        "fingerprint": fingerprint(config, train.fingerprint + test.fingerprint),
+        "human": human_ceiling(test.ds),
+        "fingerprint": identity,
         "versions": versions(),
-        "seconds": round(time.monotonic() - started, 2),
+        "seconds": round(history.rows[-1]["seconds"] if history.rows else time.monotonic() - started, 2),
         "peak_memory_mb": peak_memory_mb(),
     }
     result = make_result(table, truth_table(train.ds), history.rows, epoch, facts)
-    write_fold(run_dir, table, result)
-    print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {result['seconds']:.0f} s in all.")
+    write_fold(run_dir, table, result, gathered)
+    if config["resume"]:
+        # of no more use, and with the optimizer's state three times the model: a grid has 45 of them
+        (run_dir / runs.LAST).unlink(missing_ok=True)
+    print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
     print(summary_text(result))
-    print(f"Result: {run_dir / 'result.json'}")
+    print(f"Result: {run_dir / 'result.json'}", flush=True)
     return result
+
+
+def build(
+    parts: dict, config: dict, train: HF_KEMD, valid: HF_KEMD, test: HF_KEMD
+) -> tuple[EmotionModule, SegmentData, pl.Trainer]:
+    """Module, loaders and trainer of a run.
+
+    Raises:
+        ValueError: The reported fold has no segment that can be scored, or there are fewer positions than tokens.
+    """
+    collate = parts["dataloader"].keywords["collate"](*load_processors(config))
+    # building a data set may draw random numbers: seeded after it, a run does not depend on whether it was built now
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    data = parts["dataloader"](train, valid, test, collate=collate, seed=config["seed"])
+    model = parts["model"]()
+    check_lengths(model, collate.max_tokens)
+    module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
+    trainer = make_trainer(parts)
+    if not trainer.fast_dev_run and all(test.ds["is_tied"]):
+        raise ValueError(
+            "Metrics need at least one segment without a tie: the reported fold has none. Raise dataset.num_data."
+        )
+    return module, data, trainer
 
 
 def make_views(dataset: Callable[..., HF_KEMD], config: dict) -> tuple[HF_KEMD, HF_KEMD, HF_KEMD]:
@@ -205,7 +251,7 @@ def peak_memory_mb() -> float:
     return round((kib if platform.system() == "Darwin" else kib * 1024) / 1e6, 1)
 
 
-def _write_sample(write: Callable[..., object]) -> None:
+def sample_corpora(write: Callable[..., object]) -> None:
     """Writes the synthetic corpora where they are missing; of several processes one does, the others wait."""
     from filelock import FileLock
 
@@ -227,6 +273,7 @@ def _quieten() -> None:
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*number of training batches .* is smaller than the logging interval.*",
+        ".*It is recommended to use `self.log.*sync_dist=True.*",  # every process computes the same figures of the whole fold
         ".*The `srun` command is available.*",
         ".*isinstance.treespec, LeafSpec.*is deprecated.*",
     ):
