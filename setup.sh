@@ -51,6 +51,7 @@ if [ "$environment" = "$PWD/.venv" ] && ! { [ -x .venv/bin/python ] && [ -f .ven
     echo "Creating .venv with $base ($(version_of "$base"))"
     rm -rf .venv
     "$base" -m venv .venv || { rm -rf .venv; fail "the virtual environment could not be created (the disk is full, or the package python3-venv is missing; its message stands above)."; }
+    .venv/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip || fail "pip could not be brought up to date; its message stands above."
     : > .venv/.created
 elif [ -n "${PYTHON-}" ] && [ "$(version_of "$environment/bin/python")" != "$(version_of "$PYTHON")" ]; then
     fail "$environment has Python $(version_of "$environment/bin/python"), PYTHON=$PYTHON asks for $(version_of "$PYTHON" | sed 's/^$/one that does not run/'). Remove that environment, or leave PYTHON out."

@@ -9,6 +9,7 @@ Any option of ``config/`` can be set on the command line; README lists them.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import traceback
@@ -35,8 +36,19 @@ TOP_LEVEL = {
 }
 
 
+# what is written on the terminal, and the code, stay here: Weights & Biases gets figures and options only
+for name, value in {
+    "WANDB_CONSOLE": "off",
+    "WANDB_DISABLE_CODE": "true",
+    "WANDB_DISABLE_GIT": "true",
+    "WANDB_SILENT": "true",
+}.items():
+    os.environ.setdefault(name, value)
+
+
+@functools.cache
 def wandb_offline() -> bool:
-    """Whether Weights & Biases has to stay offline: no key in the environment, none in netrc."""
+    """Whether Weights & Biases has to stay offline: no key in the environment, none in netrc. Says so once."""
     import netrc
 
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE"):
@@ -45,6 +57,8 @@ def wandb_offline() -> bool:
         is_known = any("wandb" in host for host in netrc.netrc().hosts)
     except (OSError, netrc.NetrcParseError):
         is_known = False
+    if not is_known:
+        print("Weights & Biases: no key is known, so figures stay in the run folder (wandb login, or logger=csv).")
     return not is_known
 
 

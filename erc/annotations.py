@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -294,6 +295,8 @@ def _parse_row(
     try:
         start, end = (float(row.cells[column]) for column in corpus.time_columns)
     except ValueError:
+        start = end = math.nan
+    if not (math.isfinite(start) and math.isfinite(end)):
         return reject(f"start and end are seconds, got {[row.cells[column] for column in corpus.time_columns]}")
     bio = {}
     for column, index in corpus.bio_columns.items():

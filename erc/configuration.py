@@ -73,7 +73,7 @@ def _check_call(node: dict, path: str, complaints: list[str]) -> None:
         return
     parameters = inspect.signature(called).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    hints = typing.get_type_hints(called.__init__ if inspect.isclass(called) else called)
+    hints = type_hints(called)
     for key, value in node.items():
         if key in _SPECIAL:
             continue
@@ -93,6 +93,18 @@ def _check_call(node: dict, path: str, complaints: list[str]) -> None:
         )
         if is_required and name not in node:
             complaints.append(f"{path}.{name}: {target} needs it, and it is not set")
+
+
+def type_hints(called: Callable) -> dict[str, Any]:
+    """Types of the parameters; one that cannot be had at run time (imported for type checkers only) counts as any."""
+    function = inspect.unwrap(called.__init__ if inspect.isclass(called) else called)
+    hints = {}
+    for name, annotation in function.__annotations__.items():
+        try:
+            hints[name] = eval(annotation, function.__globals__) if isinstance(annotation, str) else annotation
+        except NameError:
+            hints[name] = Any
+    return hints
 
 
 def locate(target: str) -> Callable:

@@ -129,9 +129,11 @@ class TextEncoder(nn.Module):
 def _load(which: str, name: str, revision: str | None, overrides: dict) -> nn.Module:
     try:
         config = AutoConfig.from_pretrained(name, revision=revision, **overrides)
-        return AutoModel.from_pretrained(name, revision=revision, config=config, dtype=torch.float32)
+        model = AutoModel.from_pretrained(name, revision=revision, config=config, dtype=torch.float32)
     except (OSError, ValueError) as err:
         raise OSError(not_loadable(which, name, err)) from err
+    # it comes in evaluation mode, which Lightning leaves as it is: dropout and SpecAugment would never run
+    return model.train()
 
 
 def _adapt(
@@ -140,7 +142,7 @@ def _adapt(
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if freeze:
-        model.requires_grad_(False)
+        model.requires_grad_(False).eval()
     elif lora_rank is not None:
         try:
             from peft import LoraConfig, get_peft_model

@@ -193,7 +193,7 @@ def run_by_hydra(options: argparse.Namespace, launcher: str) -> None:
         f"seed={','.join(map(str, options.seeds))}",
         "resume=true",
         f"hydra.sweep.dir={base}",
-        "hydra.sweep.subdir=${row_name:${hydra:runtime.choices.experiment}}/fold${dataset.validation_fold}-seed${seed}",
+        "hydra.sweep.subdir='${row_name:${hydra:runtime.choices.experiment}}/fold${dataset.validation_fold}-seed${seed}'",
         *options.overrides,
     ]
     if launcher == "joblib":

@@ -89,6 +89,8 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     run_dir, ckpt_path = Path(config["run_dir"]), config["ckpt_path"]
     if parts.get("sample") is not None:
         sample_corpora(parts["sample"])
+    # first what fails fast: a data set may take many minutes to build
+    processors = load_processors(config)
     train, valid, test = make_views(parts["dataset"], config)
     identity = fingerprint(config, train.fingerprint)
     if config["resume"]:
@@ -97,7 +99,9 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
             print(f"{run_dir}: finished already.")
             return result
         ckpt_path = runs.checkpoint_to_resume(run_dir, identity) or ckpt_path
-    module, data, trainer = build(parts, config, train, valid, test)
+    module, data, trainer = build(parts, config, processors, train, valid, test)
+    for logger in trainer.loggers:
+        logger.log_hyperparams({key: config[key] for key in (*RESULT_KEYS, "trainer")})
     if trainer.is_global_zero:
         n_parameters = sum(parameter.numel() for parameter in module.model.parameters())
         device = trainer.accelerator.__class__.__name__.removesuffix("Accelerator")
@@ -143,14 +147,14 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
 
 
 def build(
-    parts: dict, config: dict, train: HF_KEMD, valid: HF_KEMD, test: HF_KEMD
+    parts: dict, config: dict, processors: tuple, train: HF_KEMD, valid: HF_KEMD, test: HF_KEMD
 ) -> tuple[EmotionModule, SegmentData, pl.Trainer]:
     """Module, loaders and trainer of a run.
 
     Raises:
         ValueError: The reported fold has no segment that can be scored, or there are fewer positions than tokens.
     """
-    collate = parts["dataloader"].keywords["collate"](*load_processors(config))
+    collate = parts["dataloader"].keywords["collate"](*processors)
     # building a data set may draw random numbers: seeded after it, a run does not depend on whether it was built now
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = parts["dataloader"](train, valid, test, collate=collate, seed=config["seed"])
