@@ -13,7 +13,6 @@ import functools
 import os
 import sys
 import traceback
-from typing import Literal
 
 # before torch is loaded: OpenMP threads that spin while they wait make a CPU run four times slower beside other work
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -24,17 +23,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-TOP_LEVEL = {
-    **dict.fromkeys(["dataset", "dataloader", "encoders", "fusion", "model", "loss", "target", "optim"], dict),
-    **dict.fromkeys(["scheduler", "callbacks", "logger", "trainer"], dict),
-    "sample": dict | None,
-    "seed": int,
-    "protocol": Literal["paper", "nested"],
-    "ckpt_path": str | None,
-    "resume": bool,
-    "run_dir": str,
-}
-
+from erc.configuration import TOP_LEVEL, check_config
 
 # what is written on the terminal, and the code, stay here: Weights & Biases gets figures and options only
 for name, value in {
@@ -72,12 +61,10 @@ OmegaConf.register_new_resolver("is_terminal", sys.stderr.isatty, replace=True)
 def main(config: DictConfig) -> None:
     """Entry point; ``config`` is composed by Hydra."""
     plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    # heavy imports come late: a misspelt group, --help and shell completion answer at once
-    from erc.configuration import check_config
-
     check_config(plain, TOP_LEVEL)
     OmegaConf.save(OmegaConf.create(plain), os.path.join(plain["run_dir"], "config.yaml"))
     choices = HydraConfig.get().runtime.choices
+    # this import is heavy, so it comes late: a misspelt option, --help and shell completion answer at once
     from erc.training import train_fold
 
     names = {

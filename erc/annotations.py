@@ -261,9 +261,11 @@ def _parse_row(
     disagreements: list[str],
 ) -> dict | None:
     """One row as a record; None for another speaker's row and for a bad one (which goes to ``bad``)."""
+    name = None
 
     def reject(problem: str) -> None:
-        bad.append(BadSegment(where=row.where, problem=problem, segment_id=row.segment_id))
+        in_paper = name is None or name.dialogue not in corpus.paper_drops
+        bad.append(BadSegment(row.where, problem, row.segment_id, in_paper))
 
     if len(row.cells) != corpus.width:
         return reject(f"a row has {corpus.width} cells, this one {len(row.cells)}")
@@ -352,7 +354,9 @@ def _compare_total(corpus: Corpus, row: _Row, emotions: list[int], valence: list
 def _drop_duplicates(table: pd.DataFrame, bad: list[BadSegment]) -> pd.DataFrame:
     is_repeated = table["segment_id"].duplicated(keep=False)
     for row in table[is_repeated].itertuples():
-        bad.append(BadSegment(row.where, "the id stands more than once among its speaker's rows", row.segment_id))
+        bad.append(
+            BadSegment(row.where, "the id stands more than once among its speaker's rows", row.segment_id, row.in_paper)
+        )
     return table[~is_repeated]
 
 

@@ -274,7 +274,8 @@ def make_loader(ds, collate: Collator, sampler: Sampler[list[int]], num_workers:
         timeout_seconds: A worker that is silent for so long raises an error.
     """
     return DataLoader(
-        ds.select_columns(COLUMNS).with_format("numpy"),
+        # dtype=None: int16 stays int16 instead of becoming int64
+        ds.select_columns(COLUMNS).with_format("numpy", dtype=None),
         batch_sampler=sampler,
         collate_fn=collate,
         num_workers=num_workers,

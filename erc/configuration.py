@@ -16,6 +16,9 @@ import typing
 from collections.abc import Callable
 from typing import Any, Literal, Union
 
+from erc.folds import Protocol
+from erc.targets import TargetKind
+
 ALLOWED = frozenset(
     {
         "pytorch_lightning.Trainer",
@@ -31,6 +34,22 @@ ALLOWED = frozenset(
 )
 """Outside this package, only these can be built from a configuration: a yaml is input, and ``_target_`` runs code."""
 
+NODES = object()
+"""Type of a group whose entries are all things to build: callbacks, loggers."""
+TOP_LEVEL = {
+    **dict.fromkeys(["dataset", "dataloader", "fusion", "model", "loss", "optim", "scheduler", "trainer"], dict),
+    "encoders": {"audio": dict, "text": dict},
+    "target": {"kind": TargetKind},
+    "callbacks": NODES,
+    "logger": NODES,
+    "sample": dict | None,
+    "seed": int,
+    "protocol": Protocol,
+    "ckpt_path": str | None,
+    "resume": bool,
+    "run_dir": str,
+}
+"""Types of the top-level options; what a group with ``_target_`` takes is read off the code."""
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -39,18 +58,38 @@ def check_config(config: dict, top_level: dict[str, Any]) -> None:
 
     Args:
         config: The composed configuration, resolved. A node with ``_partial_`` may lack arguments: the program adds them.
-        top_level: Type of each top-level entry.
+        top_level: Type of each top-level entry; a dictionary of types for a group of named values, ``NODES`` for a group
+            of things to build.
     """
     complaints: list[str] = []
-    for key, value in config.items():
-        if key not in top_level:
-            complaints.append(f"{key}: there is no such option; known are {', '.join(top_level)}")
-        elif not accepts(top_level[key], value):
-            complaints.append(f"{key}: expected {describe(top_level[key])}, got {value!r}")
+    _check_entries(config, "", top_level, complaints)
     _check_node(config, "", complaints)
     if complaints:
         listing = "\n".join(f"  {complaint}" for complaint in complaints)
         raise ValueError(f"The configuration must fit the code: {len(complaints)} problems.\n{listing}")
+
+
+def _check_entries(entries: dict, path: str, schema: dict[str, Any], complaints: list[str]) -> None:
+    for key, value in entries.items():
+        where = f"{path}{key}"
+        hint = schema.get(key)
+        if key not in schema:
+            complaints.append(f"{where}: there is no such option{_nearest(key, schema)}")
+        elif isinstance(hint, dict) and isinstance(value, dict):
+            _check_entries(value, f"{where}.", hint, complaints)
+        elif hint is NODES and isinstance(value, dict):
+            for name, node in value.items():
+                if not (isinstance(node, dict) and "_target_" in node):
+                    complaints.append(f"{where}.{name}: expected something to build (with _target_), got {node!r}")
+        elif isinstance(hint, dict) or hint is NODES:
+            complaints.append(f"{where}: expected a group of options, got {value!r}")
+        elif not accepts(hint, value):
+            complaints.append(f"{where}: expected {describe(hint)}, got {value!r}")
+
+
+def _nearest(name: str, known: collections.abc.Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; it takes {', '.join(known)}"
 
 
 def _check_node(node: Any, path: str, complaints: list[str]) -> None:
@@ -79,9 +118,7 @@ def _check_call(node: dict, path: str, complaints: list[str]) -> None:
             continue
         if key not in parameters:
             if not takes_any:
-                near = difflib.get_close_matches(key, parameters, n=1)
-                hint = f"; did you mean {near[0]}?" if near else f"; it takes {', '.join(parameters)}"
-                complaints.append(f"{path}.{key}: {target} has no such option{hint}")
+                complaints.append(f"{path}.{key}: {target} has no such option{_nearest(key, parameters)}")
         elif not accepts(hints.get(key, Any), value):
             complaints.append(f"{path}.{key}: expected {describe(hints[key])}, got {value!r}")
     if node.get("_partial_"):

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,6 +51,8 @@ FORMAT_VERSION = 1
 """Raised whenever the code writes other content for the same corpus; older builds are then left aside."""
 SEGMENTS_PER_SHARD = 250
 MANIFEST = "MANIFEST.json"
+STALE_SECONDS = 24 * 3600
+"""A temporary folder that nobody has touched for so long belongs to a dead build of other content; it is swept."""
 MAX_NAMED = 20
 """So many bad segments are named in a message; all of them stand in the manifest."""
 
@@ -106,7 +109,7 @@ class HF_KEMD:
             order), hard_label (index into ``EMOTIONS``), is_tied, valence and arousal (1 to 5), the ten raters' values
             and the bio-signal cells of the annotation files (NaN where there are none).
         notes: Known defects of the corpora that were handled, one line each.
-        bad: Segments that cannot be used, of the selection.
+        bad: Segments of the selection that cannot be used, and annotation rows that cannot be read.
         fingerprint: Of the corpora as a whole: the same for all views of them.
 
     Raises:
@@ -171,7 +174,8 @@ class HF_KEMD:
             whole_builds.append(whole.fingerprint)
             if len(rows):
                 ds, unreadable = build.load(num_proc)
-                bad += unreadable
+                chosen = set(rows["segment_id"])
+                bad += [problem for problem in unreadable if problem.segment_id in chosen]
                 position = {
                     segment_id: index
                     for index, segment_id in enumerate(ds.with_format("arrow")["segment_id"][:].to_pylist())
@@ -190,6 +194,10 @@ class HF_KEMD:
                 f"{len(self.bad)} bad segments left out (on_bad_segment=skip). {_name_some(self.bad)}", file=sys.stderr
             )
         ds = concatenate_datasets(parts)
+        if not len(ds):
+            raise ValueError(
+                f"No segment is left for {self.describe()}: all {len(selected)} are bad. Repair the files."
+            )
         unused = "transcript" if transcript == "clean" else "transcript_clean"
         ds = ds.remove_columns([unused, "in_paper"])
         self.ds = ds.rename_column("transcript_clean", "transcript") if transcript == "clean" else ds
@@ -200,11 +208,11 @@ class HF_KEMD:
 
     def __getitem__(self, index: int) -> dict:
         """One segment as a dictionary; arrays as NumPy."""
-        return self.ds.with_format("numpy")[index]
+        return self.ds.with_format("numpy", dtype=None)[index]
 
     def __iter__(self) -> Iterator[dict]:
         """Segments one by one."""
-        return iter(self.ds.with_format("numpy"))
+        return iter(self.ds.with_format("numpy", dtype=None))
 
     def describe(self) -> str:
         """Which view this is, in a few words."""
@@ -311,9 +319,11 @@ class Build:
         """The manifest where every shard is whole; None where the build must be made (again)."""
         try:
             manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+            if manifest["fingerprint"] != self.fingerprint:
+                raise KeyError(manifest["fingerprint"])
         except FileNotFoundError:
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError):
+        except (ValueError, KeyError, TypeError):
             manifest = {"shards": [{"name": MANIFEST, "bytes": -1, "xxh3": ""}]}
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             is_whole = list(pool.map(self._is_whole, manifest["shards"]))
@@ -329,7 +339,11 @@ class Build:
 
     def _write(self, num_proc: int | None) -> dict:
         for leftover in self.path.parent.glob(f".{self.path.name}.tmp-*"):
-            shutil.rmtree(leftover)  # of a build that was killed: the lock is ours, so nobody writes there
+            # of a build that was killed: the lock is ours; at most an orphan of its workers still writes there
+            shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in self.path.parent.glob(".*.tmp-*"):
+            if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
         if self.path.exists():
             shutil.rmtree(self.path)
         need = int(self.table["wav_bytes"].sum() * 1.05) + 50_000_000

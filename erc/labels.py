@@ -46,7 +46,7 @@ def soft_label(votes: np.ndarray) -> np.ndarray:
     if votes.shape[-1] != N_EMOTIONS:
         raise ValueError(f"Votes need one count per emotion: expected {N_EMOTIONS} columns, got shape {votes.shape}.")
     total = votes.sum(axis=-1, keepdims=True)
-    if (votes < 0).any() or (total <= 0).any():
+    if not ((votes >= 0).all() and (total > 0).all()):  # so written that NaN fails, too
         raise ValueError("Votes must be counts of at least one rater: got a negative count or an all-zero row.")
     return votes / total
 

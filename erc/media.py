@@ -21,7 +21,7 @@ MIN_SAMPLES = 400
 TranscriptKind = Literal["raw", "clean"]
 
 _HANGUL = re.compile(r"[가-힣]")
-_TAG = re.compile(r"(?<![^\s(+])[cnNulbos]/")
+_TAG = re.compile(r"(?<![^\s()+/])[cnNulbos]/")
 _MARKS = re.compile(r"[/*+()]")
 
 
@@ -115,7 +115,7 @@ def read_transcript(path: str | Path) -> str:
     """
     raw = Path(path).read_bytes()
     text = _decode(raw, "utf-8-sig")
-    if text is None or not (text.isascii() or _HANGUL.search(text)):
+    if text is None or not _HANGUL.search(text):
         korean = _decode(raw, "cp949")
         if korean is not None and (text is None or _HANGUL.search(korean)):
             text = korean
