@@ -89,7 +89,7 @@ def load_tokenizer(name: str, revision: str | None = None):
     try:
         config = AutoConfig.from_pretrained(name, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-        if _mismatch(tokenizer, config):
+        if _mismatch(tokenizer, config) and not isinstance(tokenizer, BertTokenizer):
             try:
                 tokenizer = BertTokenizer.from_pretrained(name, revision=revision, do_lower_case=False)
             except (OSError, TypeError, ValueError):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 SHOWN = ("weighted_f1", "ccc_valence", "ccc_arousal")
@@ -102,6 +104,41 @@ def _over_processes(sums: dict[str, torch.Tensor], n: int) -> tuple[dict[str, fl
     together = torch.stack([*parts, torch.full_like(parts[0], n)])
     torch.distributed.all_reduce(together)
     return dict(zip(sums, together[:-1].tolist(), strict=True)), int(together[-1])
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Lightning's checkpoint callback that goes on in another folder as well.
+
+    A run resumed from another run's ``last.ckpt`` takes the selected checkpoint along; Lightning by itself forgets how good
+    it was, and would select among the later epochs only.
+    """
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Comes from the checkpoint.
+
+        Raises:
+            FileNotFoundError: The checkpoint selected so far is not beside the one that is resumed from any more.
+        """
+        before = state_dict.get("dirpath", self.dirpath)
+        if before != self.dirpath and self.monitor is not None and state_dict["best_model_path"]:
+            best = Path(state_dict["best_model_path"])
+            if not best.is_file():
+                raise FileNotFoundError(
+                    f"A run that goes on elsewhere takes its selected checkpoint along: {best} is not there. Put it back, or "
+                    "start afresh (ckpt_path=null)."
+                )
+            Path(self.dirpath).mkdir(parents=True, exist_ok=True)
+            moved = str(Path(self.dirpath) / best.name)
+            shutil.copyfile(best, moved)
+            state_dict = state_dict | {
+                "dirpath": self.dirpath,
+                "best_model_path": moved,
+                "kth_best_model_path": moved,
+                "best_k_models": dict.fromkeys([moved], next(iter(state_dict["best_k_models"].values()), None)),
+            }
+        elif before != self.dirpath:
+            state_dict = state_dict | {"dirpath": self.dirpath, "best_model_path": "", "best_k_models": {}}
+        super().load_state_dict(state_dict)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

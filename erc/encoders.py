@@ -56,17 +56,20 @@ class AudioEncoder(nn.Module):
         self.dim: int = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
         self._group_norm = _mask_group_norm(self.model) if config.feat_extract_norm == "group" else None
         if freeze_feature_encoder:
-            self.model.freeze_feature_encoder()
+            self.model.feature_extractor._freeze_parameters()  # what freeze_feature_encoder does; HuBERT has no such method
         self.model = _adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["q_proj", "v_proj"])
         # SpecAugment needs a sequence longer than one of its masks; a batch of very short clips is padded up to that
         self.min_samples = self._samples_for(config.mask_time_length + 1)
+        self._frame_samples = self._samples_for(1)
 
     def forward(self, waveform: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, L) float32 and (B, L) bool -> (B, T, D) and (B, T) bool."""
         if waveform.shape[1] < self.min_samples:
             padding = (0, self.min_samples - waveform.shape[1])
             waveform, mask = nn.functional.pad(waveform, padding), nn.functional.pad(mask, padding)
-        n_samples = mask.sum(dim=1)
+        # a clip shorter than one frame of this encoder is that one frame, filled up with silence
+        n_samples = mask.sum(dim=1).clamp(min=self._frame_samples)
+        mask = torch.arange(waveform.shape[1], device=mask.device) < n_samples.unsqueeze(1)
         if self._group_norm is not None:
             config = self.model.config
             self._group_norm.n_frames = (n_samples - config.conv_kernel[0]) // config.conv_stride[0] + 1

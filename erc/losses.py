@@ -53,8 +53,8 @@ class FocalLoss(nn.Module):
         entropy = soft_cross_entropy(emotion_logits=emotion_logits, target=target)
         if self.weighting == "batch":
             entropy = entropy.mean()
-        # -expm1(-x) is 1 - exp(-x) without loss of digits near 0; rounding may leave CE a hair below 0
-        return (-torch.expm1(-entropy.clamp(min=0))).pow(self.gamma).mul(entropy).mean()
+        # -expm1(-x) is 1 - exp(-x) without loss of digits near 0; at 0 itself a power below 1 has no finite slope
+        return (-torch.expm1(-entropy)).clamp(min=1e-12).pow(self.gamma).mul(entropy).mean()
 
 
 class KLLoss(nn.Module):

@@ -36,8 +36,9 @@ def concordance(*, truth: np.ndarray, prediction: np.ndarray) -> float:
     truth, prediction = np.asarray(truth, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
     if not len(truth):
         return float("nan")
-    if np.ptp(truth) == 0 and np.ptp(prediction) == 0:
-        return float("nan") if truth[0] == prediction[0] else 0.0
+    is_constant = np.ptp(truth) == 0, np.ptp(prediction) == 0  # decided here: rounding of the means would blur it
+    if any(is_constant):
+        return float("nan") if all(is_constant) and truth[0] == prediction[0] else 0.0
     truth_mean, prediction_mean = truth.mean(), prediction.mean()
     covariance = ((truth - truth_mean) * (prediction - prediction_mean)).mean()
     return float(2 * covariance / (truth.var() + prediction.var() + (truth_mean - prediction_mean) ** 2))

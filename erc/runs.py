@@ -22,13 +22,14 @@ RESULT, ERROR, IDENTITY, LOCK, LAST = "result.json", "error.json", "identity.jso
 
 
 @contextmanager
-def claimed(run_dir: str | Path) -> Iterator[bool]:
+def claimed(run_dir: str | Path, wait_seconds: float = 2.0) -> Iterator[bool]:
     """Whether the folder could be claimed; the claim ends with the block, or with the process, however it dies."""
     run_dir = Path(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_dir / LOCK)
     try:
-        lock.acquire(timeout=0)
+        # not at once: somebody may be looking at the cell's status just now, which takes the lock for a moment
+        lock.acquire(timeout=wait_seconds, poll_interval=0.01)
     except Timeout:
         yield False
         return
@@ -57,7 +58,12 @@ def checkpoint_to_resume(run_dir: str | Path, fingerprint: str) -> str | None:
     """
     run_dir = Path(run_dir)
     identity = run_dir / IDENTITY
-    known = json.loads(identity.read_text(encoding="utf-8"))["fingerprint"] if identity.is_file() else None
+    try:
+        known = json.loads(identity.read_text(encoding="utf-8"))["fingerprint"] if identity.is_file() else None
+    except (ValueError, KeyError, TypeError) as err:
+        raise ValueError(
+            f"A run folder says whose run it holds: {identity} cannot be read ({err}). Move {run_dir} away to start afresh."
+        ) from err
     if known is None and finished_result(run_dir) is not None:
         known = finished_result(run_dir)["fingerprint"]
     if known is not None and known != fingerprint:
@@ -89,7 +95,7 @@ def status(run_dir: str | Path, fingerprint: str | None = None) -> Status:
     if finished_result(run_dir, fingerprint) is not None:
         return "done"
     if (run_dir / LOCK).exists():
-        with claimed(run_dir) as is_free:
+        with claimed(run_dir, wait_seconds=0) as is_free:
             if not is_free:
                 return "running"
     if (run_dir / ERROR).is_file():

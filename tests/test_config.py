@@ -1,0 +1,265 @@
+"""The files under config/: all compose, fit the code, repeat its defaults, and hold the published hyper-parameters."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+import train
+from erc.configuration import TOP_LEVEL, check_config, locate
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "config"
+
+
+def options(group: str) -> list[str]:
+    """Names that a group can be set to, those in its folders as ``folder/name``."""
+    return sorted(str(path.relative_to(CONFIG / group).with_suffix("")) for path in (CONFIG / group).rglob("*.yaml"))
+
+
+GROUPS = sorted(path.name for path in CONFIG.iterdir() if path.is_dir() and path.name not in ("loss", "experiment"))
+GROUPS += ["loss/emotion", "loss/va"]
+
+
+def choices() -> list[tuple[str, ...]]:
+    """What is typed: each experiment by itself; the n-th option of every other group together, so that all are met."""
+    found = [(f"experiment={name}",) for name in options("experiment")]
+    by_group = [[f"{group}={name}" for name in options(group)] for group in GROUPS]
+    return found + [
+        tuple(typed[min(n, len(typed) - 1)] for typed in by_group) for n in range(max(len(typed) for typed in by_group))
+    ]
+
+
+@pytest.fixture
+def composed(tmp_path, monkeypatch):
+    """Composes as ``python train.py`` does, Hydra's own interpolations included; plain, checked values."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+
+    def run(*overrides: str) -> dict:
+        with initialize_config_dir(str(CONFIG), version_base="1.3"):
+            config = compose("train", list(overrides), return_hydra_config=True)
+        config.hydra.runtime.output_dir = str(tmp_path)
+        HydraConfig.instance().set_config(config)
+        plain = OmegaConf.to_container(config, resolve=False)
+        del plain["hydra"]
+        plain = OmegaConf.to_container(OmegaConf.create(plain), resolve=True, throw_on_missing=True)
+        check_config(plain, TOP_LEVEL)
+        return plain
+
+    yield run
+    GlobalHydra.instance().clear()
+
+
+# --- composing --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("overrides", choices(), ids=" ".join)
+def test_every_option_of_every_group_composes_fits_the_code_and_can_be_built(composed, overrides):
+    parts = instantiate(OmegaConf.create(composed(*overrides)), _convert_="all")
+    assert all(
+        callable(parts[key]) for key in ("dataset", "dataloader", "model", "loss", "optim", "scheduler", "trainer")
+    )
+    assert set(parts["callbacks"]) >= {"history", "early_stopping", "best", "last"}
+
+
+def test_every_yaml_is_reached_by_an_option():
+    reached = {f"{override.replace('=', '/')}.yaml" for overrides in choices() for override in overrides}
+    reached |= {"train.yaml", "loss/default.yaml"}
+    assert {str(path.relative_to(CONFIG)) for path in CONFIG.rglob("*.yaml")} <= reached
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["trainer.accelerator=cpu", "dataset.validation_fold=3"],
+        ["dataset.num_data=4", "dataloader.batch_size=4", "trainer.accelerator=cpu"],
+        ["+trainer.fast_dev_run=True"],
+        ["experiment=demo", "debug=quick"],
+        ["experiment=demo", "protocol=nested", "seed=7"],
+        ["target=hard", "loss.emotion.weighting=batch", "dataset.exclude=none"],
+        ["dataset.dataset_name=kemdy20", "dataset.transcript=clean", "dataset.on_bad_segment=skip"],
+        ["encoders.audio.lora_rank=8", "encoders.text.lora_rank=8", "trainer.precision=bf16-mixed"],
+        ["encoders.text.name=/path/to/text_encoder", "encoders.audio.name=/path/to/audio_encoder"],
+        ["trainer.devices=2", "+trainer.strategy=ddp"],
+        ["callbacks.early_stopping.patience=3", "ckpt_path=outputs/last.ckpt"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_of_the_documentation_composes(composed, overrides):
+    composed(*overrides)
+
+
+def test_options_on_the_command_line_arrive(composed):
+    config = composed(
+        "trainer.accelerator=cpu", "dataset.validation_fold=3", "dataset.num_data=4", "optim.lr.heads=1e-3"
+    )
+    assert config["trainer"]["accelerator"] == "cpu"
+    assert (config["dataset"]["validation_fold"], config["dataset"]["num_data"]) == (3, 4)
+    assert config["optim"]["lr"]["heads"] == 1e-3
+
+
+def test_fast_dev_run_needs_its_plus(composed):
+    assert composed("+trainer.fast_dev_run=True")["trainer"]["fast_dev_run"] is True
+    # the yaml does not declare it, or the plus of the documented command would be an error
+    with pytest.raises(ConfigCompositionException, match="fast_dev_run"):
+        composed("trainer.fast_dev_run=True")
+
+
+def test_the_command_itself_shows_what_it_composes():
+    shown = subprocess.run(
+        [sys.executable, "train.py", "experiment=demo", "dataset.validation_fold=3", "--cfg", "job"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    assert yaml.safe_load(shown.stdout)["dataset"]["validation_fold"] == 3
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["dataset.validation_flod=3", "fusion=tensormixer", "encoder=tiny", "optim.lr.mixer=1", "experiment=dmeo", "sed=1"],
+)
+def test_a_misspelt_override_does_not_compose(composed, override):
+    with pytest.raises(Exception, match=re.escape(override.split("=")[0].split(".")[-1])):
+        composed(override)
+
+
+def test_switching_the_target_switches_the_batch_s_and_nothing_else(composed):
+    peakl, hard = composed("target=peakl"), composed("target=hard")
+    assert hard["dataloader"]["collate"]["target"] == hard["target"]["kind"] == "hard"
+    peakl["target"] = hard["target"]
+    peakl["dataloader"]["collate"]["target"] = "hard"
+    without_logger = [{key: value for key, value in config.items() if key != "logger"} for config in (peakl, hard)]
+    assert without_logger[0] == without_logger[1]
+
+
+def test_plain_train_is_the_paper_s_main_row(composed):
+    assert composed() == composed("experiment=paper", "fusion=tensor_mixer", "target=peakl", "encoders=paper")
+
+
+def test_two_runs_that_start_in_the_same_second_have_folders_of_their_own(composed):
+    with initialize_config_dir(str(CONFIG), version_base="1.3"):
+        config = compose("train", return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        assert str(os.getpid()) in config.hydra.run.dir and str(os.getpid()) in config.hydra.sweep.dir
+
+
+# --- defaults ---------------------------------------------------------------------------------------------------------
+GIVEN_BY_THE_PROGRAM = {
+    "erc.datasets.HF_KEMD": {"mode", "protocol", "drop_tied"},
+    "erc.datamodule.SegmentData": {"train", "valid", "test", "seed"},
+    "erc.batch.Collator": {"tokenizer", "feature_extractor"},
+}
+"""Arguments that the program adds, so that no yaml holds them; ``optimizer`` and ``total_steps`` of schedules as well."""
+
+
+def is_declared_here(target: str) -> bool:
+    """Whether the arguments are this repository's, not those of a class of Lightning's that it extends."""
+    return target.startswith("erc.") and (not inspect.isclass(locate(target)) or "__init__" in vars(locate(target)))
+
+
+def calls(node: object, path: str = ""):
+    """Every node with a target of ours in the yaml files, with the place where it stands."""
+    if isinstance(node, dict):
+        if is_declared_here(node.get("_target_", "")):
+            yield path, node
+        for key, value in node.items():
+            yield from calls(value, f"{path}.{key}")
+
+
+def shipped_calls() -> list:
+    found = []
+    for path in sorted(CONFIG.rglob("*.yaml")):
+        name = str(path.relative_to(CONFIG))
+        if not name.startswith(("experiment/", "debug/")):  # these are there to differ
+            node = OmegaConf.to_container(OmegaConf.create(yaml.safe_load(path.read_text(encoding="utf-8"))))
+            found += [pytest.param(call, id=name + where) for where, call in calls(node)]
+    return found
+
+
+@pytest.mark.parametrize("call", shipped_calls())
+def test_a_default_in_a_yaml_is_the_default_of_the_code(call):
+    parameters = inspect.signature(locate(call["_target_"])).parameters
+    for name, value in call.items():
+        is_filled_in_later = isinstance(value, dict) or (isinstance(value, str) and value.startswith("${"))
+        if name.startswith("_") or name == "defaults" or is_filled_in_later:
+            continue
+        default = parameters[name].default
+        if default is not inspect.Parameter.empty:
+            assert (tuple(value) if isinstance(value, list) else value) == default, name
+
+
+@pytest.mark.parametrize("call", shipped_calls())
+def test_every_argument_stands_in_the_yaml_or_is_given_by_the_program(call):
+    target = call["_target_"]
+    given = GIVEN_BY_THE_PROGRAM.get(target, set()) | {"optimizer", "total_steps", "model", "audio_dim", "text_dim"}
+    parameters = inspect.signature(locate(target)).parameters
+    expected = {name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)} - given
+    in_yaml = {name for name in call if not name.startswith("_")} - {"defaults"}
+    if target == "erc.losses.MultitaskLoss":
+        in_yaml |= {"emotion", "va"}  # a defaults list puts them there
+    assert in_yaml == expected, "an option that no yaml shows cannot be found"
+
+
+# --- published --------------------------------------------------------------------------------------------------------
+def test_the_paper_s_hyper_parameters_are_the_published_ones(composed):
+    """Source: docs/published-work.md, section 3."""
+    config = composed("experiment=paper")
+    assert config["encoders"]["audio"]["name"] == "kresnik/wav2vec2-large-xlsr-korean"
+    assert config["encoders"]["text"]["name"] == "klue/roberta-large"
+    assert config["dataloader"]["batch_size"] == 8
+    assert config["dataloader"]["collate"]["max_samples"] == 7 * 16_000
+    assert config["dataloader"]["collate"]["max_tokens"] == 64
+    fusion = {name: value for name, value in config["fusion"].items() if not name.startswith("_")}
+    assert fusion == {
+        "projection_dim": 256, "patch_size": 16, "mixer_dim": 512, "depth": 12,
+        "tokens_mlp_dim": 1024, "channels_mlp_dim": 256, "dropout": 0.0,
+    }  # fmt: skip
+    assert (config["loss"]["emotion_weight"], config["loss"]["va_weight"]) == (0.7, 0.3)
+    assert config["loss"]["emotion"] == {"_target_": "erc.losses.FocalLoss", "gamma": 2.0, "weighting": "segment"}
+    assert config["loss"]["va"] == {"_target_": "erc.losses.MSELoss"}
+    assert config["optim"]["lr"] == {"audio_encoder": 1e-5, "text_encoder": 1e-5, "fusion": 1e-4, "heads": 1e-4}
+    assert (config["optim"]["eps"], config["optim"]["weight_decay"]) == (1e-8, 1e-6)
+    schedule = config["scheduler"]
+    assert schedule["_target_"] == "erc.optim.cosine_restarts"
+    assert (schedule["first_period"], schedule["factor"], schedule["min_lr"]) == (500, 2, 1e-7)
+    assert (config["trainer"]["max_epochs"], config["trainer"]["gradient_clip_val"]) == (30, 1.0)
+    stop, best = config["callbacks"]["early_stopping"], config["callbacks"]["best"]
+    assert (stop["monitor"], stop["mode"], stop["patience"]) == ("valid/accuracy", "max", 5)
+    assert (best["monitor"], best["mode"], best["save_top_k"]) == ("valid/accuracy", "max", 1)
+    assert (config["seed"], config["protocol"], config["target"]["kind"]) == (42, "paper", "peakl")
+    assert (config["dataset"]["validation_fold"], config["dataset"]["exclude"]) == (4, "paper")
+
+
+def test_the_demo_needs_no_licence_no_network_and_no_gpu(composed):
+    config = composed("experiment=demo")
+    assert config["sample"] is not None and config["dataset"]["root"] == config["sample"]["root"]
+    assert config["encoders"]["audio"]["name"] == config["encoders"]["text"]["name"] == "tiny"
+    assert config["trainer"]["accelerator"] == "cpu" and config["logger"] == {}
+
+
+def test_weights_and_biases_gets_no_model_and_stays_offline_without_a_key(composed, monkeypatch, tmp_path):
+    def logger(**env: str) -> dict:
+        train.wandb_offline.cache_clear()
+        for name in ("WANDB_API_KEY", "WANDB_MODE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        return composed("logger=wandb")["logger"]["wandb"]
+
+    monkeypatch.setenv("HOME", str(tmp_path))  # no netrc there
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert logger()["offline"] is True and logger()["log_model"] is False
+    assert logger(WANDB_API_KEY="x" * 40)["offline"] is False
+    assert logger(WANDB_API_KEY="x" * 40, WANDB_MODE="offline")["offline"] is True
+    train.wandb_offline.cache_clear()
