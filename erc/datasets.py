@@ -148,6 +148,12 @@ class HF_KEMD:
         sources = [
             _read_source(corpus.name, str(folder.resolve())) for corpus, folder in zip(corpora, folders, strict=True)
         ]
+        for corpus, folder, source in zip(corpora, folders, sources, strict=True):
+            if not len(source.table):
+                raise ValueError(
+                    f"No annotated segment of {corpus.name} has both a wav and a txt under {folder / 'wav'}. "
+                    f"{_name_some(source.bad)}Copy the whole corpus there."
+                )
         table = pd.concat([source.table for source in sources], ignore_index=True)
         self.notes = [note for source in sources for note in source.notes]
 
