@@ -74,6 +74,8 @@ def main(config: DictConfig) -> None:
     }
     try:
         train_fold(parts=instantiate(OmegaConf.create(plain), _convert_="all"), names=names, config=plain)
+    except SystemExit as stopped:
+        sys.exit(stopped.code or 143)  # Lightning leaves with 0 when it is terminated; nothing was finished
     except Exception:
         # a cell of a sweep has written its error down; the other cells go on, and the grid's status names it
         if not (plain["resume"] and HydraConfig.get().mode == RunMode.MULTIRUN):

@@ -34,6 +34,8 @@ ALLOWED = frozenset(
 )
 """Outside this package, only these can be built from a configuration: a yaml is input, and ``_target_`` runs code."""
 
+PROGRAMS = frozenset({"doctor", "grid", "report", "training"})
+"""Modules of this package that start other programs or write elsewhere; nothing in them is a part of a run."""
 NODES = object()
 """Type of a group whose entries are all things to build: callbacks, loggers."""
 TOP_LEVEL = {
@@ -156,6 +158,8 @@ def locate(target: str) -> Callable:
         raise ValueError(
             f"{target!r} may not be built from a configuration; allowed are erc.* and {', '.join(sorted(ALLOWED))}"
         )
+    if target.split(".")[1] in PROGRAMS:
+        raise ValueError(f"{target!r} may not be built from a configuration: it is a program of its own")
     module_name, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import re
 import subprocess
 import sys
 import time
@@ -61,7 +62,7 @@ class Cell:
             f"dataset.validation_fold={self.fold}",
             f"seed={self.seed}",
             "resume=true",
-            f"hydra.run.dir={self.run_dir}",
+            f"hydra.run.dir={quoted(self.run_dir)}",
             *extra,
         ]
 
@@ -92,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
                 break
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from here; at most the epoch in progress is lost.")
-    return conclude(cells)
+    return conclude(cells, options.overrides)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -155,6 +156,14 @@ def _numbers(low: int, high: int):
     return numbers
 
 
+def quoted(path: Path) -> str:
+    """A path as a quoted string of Hydra's override grammar, in which commas, brackets and equals signs mean something."""
+    text = str(path)
+    if re.fullmatch(r"[\w./ -]+", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
     """Each cell in a process of its own, so that one that dies takes nothing with it."""
     took: list[float] = []
@@ -182,7 +191,6 @@ def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
 def run_by_hydra(options: argparse.Namespace, launcher: str) -> None:
     """All cells as jobs of a Hydra launcher."""
     prefix = EXPERIMENTS[options.experiment]
-    base = f"{options.out}"
     command = [
         sys.executable,
         "train.py",
@@ -192,7 +200,7 @@ def run_by_hydra(options: argparse.Namespace, launcher: str) -> None:
         f"dataset.validation_fold={','.join(map(str, options.folds))}",
         f"seed={','.join(map(str, options.seeds))}",
         "resume=true",
-        f"hydra.sweep.dir={base}",
+        f"hydra.sweep.dir={quoted(options.out)}",
         "hydra.sweep.subdir='${row_name:${hydra:runtime.choices.experiment}}/fold${dataset.validation_fold}-seed${seed}'",
         *options.overrides,
     ]
@@ -246,11 +254,15 @@ def composed(experiment: str, row: str, extra: tuple[str, ...]) -> dict:
     }
 
 
-def conclude(cells: list[Cell]) -> int:
+def conclude(cells: list[Cell], extra: list[str]) -> int:
     """Writes the table, says what is missing."""
     from erc.report.tables import build
 
     states = {cell: runs.status(cell.run_dir) for cell in cells}
+    # a result of other options, data or code is not one of this grid
+    states |= {
+        cell: "of another run" for cell, state in states.items() if state == "done" and not is_current(cell, extra)
+    }
     done = [cell for cell, state in states.items() if state == "done"]
     if done:
         print(build(str(cells[0].out)))

@@ -96,6 +96,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     if config["resume"]:
         result = runs.finished_result(run_dir, identity)
         if result is not None:
+            (run_dir / runs.ERROR).unlink(missing_ok=True)  # of a run with other options that was refused here
             print(f"{run_dir}: finished already.")
             return result
         ckpt_path = runs.checkpoint_to_resume(run_dir, identity) or ckpt_path

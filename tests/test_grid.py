@@ -479,10 +479,10 @@ REAL_ROWS = ("text_only_peakl", "concat_hard")
 def command(
     out: Path, corpora: Path, cache_dir: Path, *changes: str, launcher: str = "basic", rows=REAL_ROWS
 ) -> list[str]:
-    """A grid of two rows on one fold, 32 segments, as it is typed."""
+    """A grid of two rows on one fold, 16 segments, as it is typed."""
     grid_options = ["--experiment", "demo", "--launcher", launcher, "--rows", ",".join(rows), "--folds", "4"]
-    data = ["sample=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}", "dataset.num_data=32"]
-    small = ["dataloader.collate.max_samples=8000", "dataloader.batch_size=8", "trainer.max_epochs=10"]
+    data = ["sample=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}", "dataset.num_data=16"]
+    small = ["dataloader.collate.max_samples=8000", "dataloader.batch_size=8", "trainer.max_epochs=8"]
     small += ["callbacks.early_stopping.patience=10"]
     return [sys.executable, "-m", "erc.grid", *grid_options, "--out", str(out), "--", *data, *small, *changes]
 
@@ -503,6 +503,22 @@ def predictions(out: Path) -> dict[str, bytes]:
 def n_trained(text: str) -> dict[str, int]:
     """How often each cell was trained to its end."""
     return {row: len(re.findall(rf"^Result: .*/{row}/fold4-seed42/", text, re.MULTILINE)) for row in REAL_ROWS}
+
+
+def kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+@pytest.fixture
+def leaders():
+    """Process groups that a test starts; whatever is left of them ends with the test."""
+    found: list[int] = []
+    yield found
+    for leader in found:
+        kill_group(leader)
 
 
 @pytest.fixture(scope="module")
@@ -545,10 +561,11 @@ def test_a_real_grid_that_is_finished_answers_without_training(uninterrupted, co
 
 
 @pytest.mark.slow
-def test_a_grid_that_is_killed_three_times_ends_with_the_same_predictions(uninterrupted, corpora, cache_dir, tmp_path):
+def test_a_grid_that_is_killed_three_times_ends_with_the_same_predictions(
+    uninterrupted, corpora, cache_dir, tmp_path, leaders
+):
     out, log = tmp_path / "grid", tmp_path / "log.txt"
     typed, rng = command(out, corpora, cache_dir), random.Random(0)
-    leaders = []
     for attempt in range(3):
         n_epochs = log.read_text(encoding="utf-8").count("\nepoch ") if attempt else 0
         with open(log, "a", encoding="utf-8") as file:
@@ -556,25 +573,18 @@ def test_a_grid_that_is_killed_three_times_ends_with_the_same_predictions(uninte
                 typed, cwd=ROOT, env=ENVIRONMENT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
             )
         leaders.append(process.pid)
-        try:
-            # from the first epoch of this attempt on, any moment
-            until = time.monotonic() + 240
-            while log.read_text(encoding="utf-8").count("\nepoch ") <= n_epochs and process.poll() is None:
-                assert time.monotonic() < until, log.read_text(encoding="utf-8")
-                time.sleep(0.02)
-            time.sleep(rng.uniform(0, 1.0))
-            if attempt == 1:
-                process.kill()  # the driver alone: what it started trains on, and is waited for
-            else:
-                os.killpg(process.pid, signal.SIGKILL)  # all of them, as in a power cut
-        finally:
-            if attempt != 1:
-                kill_group(process.pid)
-            process.wait()
-        assert process.returncode == -signal.SIGKILL, "too late: the grid had finished"
+        # from the first epoch of this attempt on, any moment
+        until = time.monotonic() + 240
+        while log.read_text(encoding="utf-8").count("\nepoch ") <= n_epochs and process.poll() is None:
+            assert time.monotonic() < until, log.read_text(encoding="utf-8")
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 1.0))
+        if attempt == 1:
+            process.kill()  # the driver alone: what it started trains on, and is waited for
+        else:
+            kill_group(process.pid)  # all of them, as in a power cut
+        assert process.wait() == -signal.SIGKILL, "too late: the grid had finished"
     done = execute(typed)
-    for leader in leaders:
-        kill_group(leader)
     text = log.read_text(encoding="utf-8") + done.stdout
     assert done.returncode == 0, text
     assert n_trained(text) == {"text_only_peakl": 1, "concat_hard": 1}, text
@@ -591,39 +601,19 @@ def test_a_grid_that_is_killed_three_times_ends_with_the_same_predictions(uninte
         ]
 
 
-def kill_group(leader: int) -> None:
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
 @pytest.mark.slow
-def test_two_drivers_on_one_folder_train_each_cell_once(uninterrupted, corpora, cache_dir, tmp_path):
-    # the second driver lists the rows the other way round, so that both begin at once
-    orders = (REAL_ROWS, REAL_ROWS[::-1])
-    processes = [
-        subprocess.Popen(
-            command(tmp_path / "grid", corpora, cache_dir, rows=rows),
-            cwd=ROOT,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        for rows in orders
-    ]
-    try:
-        texts = [process.communicate(timeout=280)[0] for process in processes]
-    finally:
-        for process in processes:
-            kill_group(process.pid)
-    together = "\n".join(texts)
+def test_two_drivers_that_want_one_cell_at_once_train_it_once(uninterrupted, corpora, cache_dir, tmp_path, leaders):
+    row = REAL_ROWS[0]
+    typed = command(tmp_path / "grid", corpora, cache_dir, rows=(row,))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    processes = [subprocess.Popen(typed, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes) for _ in range(2)]
+    leaders += [process.pid for process in processes]
+    together = "\n".join(process.communicate(timeout=280)[0] for process in processes)
     assert [process.returncode for process in processes] == [0, 0], together
-    assert n_trained(together) == {"text_only_peakl": 1, "concat_hard": 1}, together
-    assert len(re.findall(r"^Training ", together, re.MULTILINE)) == 2, together
-    assert predictions(tmp_path / "grid") == predictions(uninterrupted[0])
+    assert n_trained(together)[row] == len(re.findall(r"^Training ", together, re.MULTILINE)) == 1, together
+    assert together.count("\n1 of 1 cells are finished.\n") == 2
+    found = (tmp_path / "grid" / row / "fold4-seed42" / "predictions.csv").read_bytes()
+    assert found == predictions(uninterrupted[0])[row]
 
 
 @pytest.mark.slow

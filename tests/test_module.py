@@ -164,6 +164,18 @@ def test_a_run_resumed_elsewhere_selects_the_best_of_all_epochs(runs):
     assert len({row["valid/accuracy"] for row in resumed["history"]}) == 1  # they are equally good
 
 
+def test_a_run_resumed_elsewhere_without_the_checkpoint_selected_so_far_is_an_error(runs, shared):
+    # it would select among the later epochs only, without a word
+    checkpoint = shared.last("broken_off")
+    for state_of_callback in checkpoint["callbacks"].values():
+        if "best_model_path" in state_of_callback:
+            state_of_callback["best_model_path"] = str(runs.root / "gone" / "best.ckpt")
+    torch.save(checkpoint, runs.root / "last.ckpt")
+    with pytest.raises(FileNotFoundError, match="takes its selected checkpoint along.*gone"):
+        runs("elsewhere", f"ckpt_path={runs.root / 'last.ckpt'}")
+    assert not (runs.root / "elsewhere" / "result.json").exists()
+
+
 def test_a_checkpoint_that_is_not_there_is_an_error_not_a_fresh_start(runs):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         runs("run", f"ckpt_path={runs.root}/nowhere/last.ckpt")
@@ -384,15 +396,17 @@ def test_gathered_holds_each_segment_once_sorted_by_id():
     assert len(module.gathered()["segment_id"]) == 4  # the validation's are forgotten
 
 
-def test_a_training_step_s_random_numbers_come_from_seed_and_step_alone():
+def test_a_training_step_s_random_numbers_come_from_seed_and_step_alone(monkeypatch):
     module = make_module(Fixed(torch.zeros(4, 7), torch.zeros(4, 2)))
 
-    def drawn(seed: int) -> tuple:
+    def drawn(seed: int, step: int) -> tuple[float, float, float]:
+        monkeypatch.setattr(EmotionModule, "global_step", step)
         module.seed = seed
         module.on_train_batch_start({}, 0)
         return torch.rand(1).item(), np.random.rand(), random.random()
 
-    first = drawn(1)
+    first = drawn(1, 5)
     torch.rand(7), np.random.rand(7)
-    assert drawn(1) == first  # torch's, NumPy's and Python's generators are all set
-    assert all(a != b for a, b in zip(drawn(2), first, strict=True))
+    assert drawn(1, 5) == first  # torch's, NumPy's and Python's generators are all set
+    for other in (drawn(2, 5), drawn(1, 6)):
+        assert all(a != b for a, b in zip(other, first, strict=True))

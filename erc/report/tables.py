@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from erc import statistics as st
 from erc.corpora import N_FOLDS
 from erc.labels import N_RATERS
 from erc.results import PROB, SOFT
-from erc.runs import write_atomically
+from erc.runs import finished_result, write_atomically
 
 METRICS = {
     "weighted_f1": "Weighted-F1",
@@ -84,7 +84,9 @@ class Run:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """``predictions.csv`` with a column ``dialogue`` that is unique over both corpora."""
-        table = pd.read_csv(self.folder / "predictions.csv", float_precision="round_trip")
+        # Python's float reads back exactly what was written; pandas' fast reader may miss by a digit
+        exact = dict.fromkeys([*SOFT, *PROB, "valence", "arousal", "pred_valence", "pred_arousal"], float)
+        table = pd.read_csv(self.folder / "predictions.csv", converters=exact)
         # Sess01_script01_F001 and Sess01_script01_User001F_001: the first two parts are the recording
         parts = table["segment_id"].str.split("_", n=2)
         return table.assign(dialogue=table["corpus"] + ":" + parts.str[0] + "_" + parts.str[1])
@@ -143,7 +145,9 @@ def load(folder: str | Path) -> list[Row]:
     """
     rows: dict[str, Row] = {}
     for path in sorted(Path(folder).glob("*/fold*-seed*/result.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = finished_result(path.parent)
+        if result is None:
+            continue  # cut: runs.status calls it unfinished, and the grid trains it again
         row = rows.setdefault(path.parent.parent.name, Row(path.parent.parent.name))
         row.runs[result["fold"], result["seed"]] = Run(path.parent, result)
     if not rows:
@@ -274,7 +278,7 @@ def _mean_std(values: np.ndarray) -> str:
 
 def _short(value: float) -> str:
     """Three decimals without the leading zero, as the paper prints."""
-    return f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)
+    return re.sub(r"^(-?)0\.", r"\1.", f"{round(value, 3) + 0.0:.3f}")
 
 
 def interval(row: Row, n_resamples: int = 2000) -> dict[str, st.Interval]:
@@ -398,8 +402,11 @@ def _distribution_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     lines = [[row.title, *_distribution_values(row, strata)] for row in rows]
     human = [run.result.get("human") for run in max(rows, key=lambda row: len(row.folds)).first_seed().values()]
     if all(human):
-        means = {name: np.mean([one[name] for one in human]) for name in ("weighted_f1", "ccc_valence", "ccc_arousal")}
-        text = f"weighted F1 {_short(means['weighted_f1'])}, CCC(aro) {_short(means['ccc_arousal'])}, CCC(val) {_short(means['ccc_valence'])}"
+        names = {"weighted_f1": "weighted F1", "ccc_arousal": "CCC(aro)", "ccc_valence": "CCC(val)"}
+        means = {name: np.mean([np.nan if one[name] is None else one[name] for one in human]) for name in names}
+        text = ", ".join(
+            f"{title} {'–' if np.isnan(means[name]) else _short(means[name])}" for name, title in names.items()
+        )
         lines.append([f"Human: {text}", *[""] * (3 + len(strata))])
     return ["", "JSD", "CE", "ECE", *(f"F1 {stratum}" for stratum in strata)], lines
 
