@@ -364,8 +364,11 @@ def test_an_encoder_s_own_preprocessor_is_kept(tmp_path):
     extractor = load_feature_extractor(str(tmp_path))
     assert not extractor.do_normalize
     # wav2vec2-base's says return_attention_mask=false; the batch has its mask all the same
-    batch = Collator(load_tokenizer("tiny"), extractor, "soft")(make_rows())
+    rows = make_rows()
+    batch = Collator(load_tokenizer("tiny"), extractor, "soft")(rows)
     assert batch["waveform_mask"].sum(dim=1).tolist() == [4_000, 16_000, 9_000, 6_500]
+    # not normalised, a 16-bit sample is a share of full scale, 2 to the 15th
+    np.testing.assert_array_equal(batch["waveform"][1], rows[1]["waveform"] / np.float32(2**15))
 
 
 def test_an_encoder_for_another_rate_is_an_error(tmp_path):

@@ -76,6 +76,12 @@ def test_learning_rates_and_adamw_s_options_are_the_paper_s():
         assert (group["eps"], group["weight_decay"], group["betas"]) == (1e-8, 1e-6, (0.9, 0.999))
 
 
+def test_adamw_s_options_arrive():
+    optimizer = build_optimizer(toy(), {"encoder": 1.0, "head": 2.0}, weight_decay=0.3, eps=1e-3, betas=(0.5, 0.6))
+    for group in optimizer.param_groups:
+        assert (group["weight_decay"], group["eps"], group["betas"]) == (0.3, 1e-3, (0.5, 0.6))
+
+
 def test_an_unknown_prefix_is_an_error_that_names_the_parts():
     with pytest.raises(ValueError, match="prefix 'mixer' matches no parameter.*parts are encoder, head"):
         build_optimizer(toy(), {"encoder": 1.0, "head": 1.0, "mixer": 1.0})
