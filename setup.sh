@@ -45,16 +45,18 @@ if [ "$environment" = "$PWD/.venv" ] && ! { [ -x .venv/bin/python ] && [ -f .ven
         for candidate in python3 python python3.12 python3.11 python3.13 python3.10; do
             if is_supported "$candidate"; then base=$candidate; break; fi
         done
-        [ -n "$base" ] || fail "Python 3.10 to 3.13 is needed, found $(version_of python3 | sed 's/^$/none/'). Install one of them, or name it: PYTHON=/path/to/python3.12 ./setup.sh"
+        found=$(version_of python3)
+        [ -n "$base" ] || fail "Python 3.10 to 3.13 is needed, found ${found:-none}. Install one of them, or name it: PYTHON=/path/to/python3.12 ./setup.sh"
     fi
-    is_supported "$base" || fail "Python 3.10 to 3.13 is needed, PYTHON=$base is $(version_of "$base" | sed 's/^$/not a Python that runs/'). Name another: PYTHON=python3.12 ./setup.sh"
+    found=$(version_of "$base")
+    is_supported "$base" || fail "Python 3.10 to 3.13 is needed, PYTHON=$base is ${found:-not a Python that runs}. Name another: PYTHON=python3.12 ./setup.sh"
     echo "Creating .venv with $base ($(version_of "$base"))"
     rm -rf .venv
     "$base" -m venv .venv || { rm -rf .venv; fail "the virtual environment could not be created (the disk is full, or the package python3-venv is missing; its message stands above)."; }
     .venv/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip || fail "pip could not be brought up to date; its message stands above."
     : > .venv/.created
 elif [ -n "${PYTHON-}" ] && [ "$(version_of "$environment/bin/python")" != "$(version_of "$PYTHON")" ]; then
-    fail "$environment has Python $(version_of "$environment/bin/python"), PYTHON=$PYTHON asks for $(version_of "$PYTHON" | sed 's/^$/one that does not run/'). Remove that environment, or leave PYTHON out."
+    fail "$environment has Python $(version_of "$environment/bin/python"), PYTHON=$PYTHON is another. Remove that environment, or leave PYTHON out."
 fi
 
 python=$environment/bin/python
