@@ -9,7 +9,6 @@ Any option of ``config/`` can be set on the command line; README lists them.
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import traceback
@@ -23,7 +22,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from erc.configuration import TOP_LEVEL, check_config
+from erc.configuration import TOP_LEVEL, check_config, wandb_offline
 
 # what is written on the terminal, and the code, stay here: Weights & Biases gets figures and options only
 for name, value in {
@@ -33,22 +32,6 @@ for name, value in {
     "WANDB_SILENT": "true",
 }.items():
     os.environ.setdefault(name, value)
-
-
-@functools.cache
-def wandb_offline() -> bool:
-    """Whether Weights & Biases has to stay offline: no key in the environment, none in netrc. Says so once."""
-    import netrc
-
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE"):
-        return os.environ.get("WANDB_MODE", "online") != "online"
-    try:
-        is_known = any("wandb" in host for host in netrc.netrc().hosts)
-    except (OSError, netrc.NetrcParseError):
-        is_known = False
-    if not is_known:
-        print("Weights & Biases: no key is known, so figures stay in the run folder (wandb login, or logger=csv).")
-    return not is_known
 
 
 OmegaConf.register_new_resolver("wandb_offline", wandb_offline, replace=True)

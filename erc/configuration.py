@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import collections.abc
 import difflib
+import functools
 import importlib
 import inspect
+import netrc
 import os
 import types
 import typing
@@ -219,3 +221,20 @@ def describe(hint: Any) -> str:
     if origin is not None and arguments:
         return f"{getattr(origin, '__name__', origin)} of {', '.join(describe(argument) for argument in arguments)}"
     return getattr(hint, "__name__", str(hint))
+
+
+@functools.cache
+def wandb_offline() -> bool:
+    """Whether Weights & Biases has to stay offline: no key in the environment, none in netrc. Says so once.
+
+    It stands here and not in train.py: a launcher's worker must be able to import it, and cannot from a script.
+    """
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE"):
+        return os.environ.get("WANDB_MODE", "online") != "online"
+    try:
+        is_known = any("wandb" in host for host in netrc.netrc().hosts)
+    except (OSError, netrc.NetrcParseError):
+        is_known = False
+    if not is_known:
+        print("Weights & Biases: no key is known, so figures stay in the run folder (wandb login, or logger=csv).")
+    return not is_known
