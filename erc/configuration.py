@@ -38,8 +38,12 @@ ALLOWED = frozenset(
 
 PROGRAMS = frozenset({"doctor", "grid", "report", "training"})
 """Modules of this package that start other programs or write elsewhere; nothing in them is a part of a run."""
-NODES = object()
-"""Type of a group whose entries are all things to build: callbacks, loggers."""
+
+
+class NODES:
+    """Type of a group whose entries are all things to build: callbacks, loggers (a class, so that it pickles as itself)."""
+
+
 TOP_LEVEL = {
     **dict.fromkeys(["dataset", "dataloader", "fusion", "model", "loss", "optim", "scheduler", "trainer"], dict),
     "encoders": {"audio": dict, "text": dict},

@@ -202,12 +202,12 @@ def test_the_driver_and_train_py_give_a_cell_the_same_fingerprint(experiment, ex
 
 
 def test_a_finished_cell_is_current_until_an_option_or_the_data_change(tmp_path, corpora, cache_dir):
-    cell = grid.Cell("demo", "concat_hard", 4, 42, tmp_path)
+    cell = grid.Cell("demo", "concat_hard", 3, 9, tmp_path)
     extra = ["sample=null", f"dataset.root={corpora}", "dataset.num_data=2"]
     assert not grid.is_current(cell, extra)  # not begun
-    view = HF_KEMD("train", 4, root=str(corpora), cache_dir=str(cache_dir), num_data=2)
+    view = HF_KEMD("train", 3, root=str(corpora), cache_dir=str(cache_dir), num_data=2)
     assert view.fingerprint == corpora_fingerprint("kemdy19-kemdy20", str(corpora))
-    config = grid.composed("demo", "concat_hard", tuple(extra))
+    config = grid.composed("demo", "concat_hard", (*extra, "seed=9", "dataset.validation_fold=3"))
     cell.run_dir.mkdir(parents=True)
     identity = training.fingerprint(config, view.fingerprint)
     runs.write_atomically(cell.run_dir / "result.json", f'{{"fingerprint": "{identity}"}}')
@@ -215,8 +215,12 @@ def test_a_finished_cell_is_current_until_an_option_or_the_data_change(tmp_path,
     assert grid.is_current(cell, [*extra, f"dataset.cache_dir={tmp_path}", "dataloader.num_workers=2"])  # no matter
     assert not grid.is_current(cell, [*extra, "optim.lr.heads=1e-3"])
     assert not grid.is_current(cell, ["sample=null", f"dataset.root={tmp_path}", "dataset.num_data=2"])  # nothing there
-    # the same options in another fold's place
-    assert not grid.is_current(grid.Cell("demo", "concat_hard", 3, 42, tmp_path), extra)
+    # the same result in the place of another fold or seed
+    for fold, seed in ((4, 9), (3, 42)):
+        other = grid.Cell("demo", "concat_hard", fold, seed, tmp_path)
+        other.run_dir.mkdir()
+        runs.write_atomically(other.run_dir / "result.json", f'{{"fingerprint": "{identity}"}}')
+        assert not grid.is_current(other, extra)
 
 
 # --- the driver, with a stand-in for training -------------------------------------------------------------------------
