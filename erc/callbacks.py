@@ -1,4 +1,4 @@
-"""What happens around training: one line and one row per epoch, and checkpoints that are whole or not there.
+"""What happens around training: a line and a row per epoch, loggers that may fail, checkpoints that are whole or not there.
 
 The history rides in the checkpoint, so a resumed run continues it.
 """
@@ -9,11 +9,14 @@ import csv
 import os
 import shutil
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 SHOWN = ("weighted_f1", "ccc_valence", "ccc_arousal")
@@ -104,6 +107,74 @@ def _over_processes(sums: dict[str, torch.Tensor], n: int) -> tuple[dict[str, fl
     together = torch.stack([*parts, torch.full_like(parts[0], n)])
     torch.distributed.all_reduce(together)
     return dict(zip(sums, together[:-1].tolist(), strict=True)), int(together[-1])
+
+
+class DispensableLogger(Logger):
+    """Passes everything on to another logger until that one raises: then it warns once, and training goes on without it.
+
+    A run of days does not end because a tracking service does; the run folder has all figures anyway.
+
+    Args:
+        logger: The other one.
+    """
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__()
+        self.logger = logger
+        self.is_working = True
+
+    def _try(self, do: Callable[[], object], otherwise: object = None) -> object:
+        if not self.is_working:
+            return otherwise
+        try:
+            return do()
+        except Exception as err:
+            self.is_working = False
+            warnings.warn(
+                f"{type(self.logger).__name__} failed and is left out from here on; training goes on, and the run folder has all "
+                f"figures. {type(err).__name__}: {err}",
+                stacklevel=3,
+            )
+            return otherwise
+
+    @property
+    def name(self) -> str | None:
+        """Of the experiment."""
+        return self._try(lambda: self.logger.name)
+
+    @property
+    def version(self) -> int | str | None:
+        """Of the experiment."""
+        return self._try(lambda: self.logger.version)
+
+    @property
+    def save_dir(self) -> str | None:
+        """Where the other one writes."""
+        return self._try(lambda: self.logger.save_dir)
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Figures of one step."""
+        self._try(lambda: self.logger.log_metrics(metrics, step))
+
+    def log_hyperparams(self, params: dict, *args, **kwargs) -> None:
+        """Options of the run."""
+        self._try(lambda: self.logger.log_hyperparams(params, *args, **kwargs))
+
+    def log_graph(self, model: torch.nn.Module, input_array: torch.Tensor | None = None) -> None:
+        """The model."""
+        self._try(lambda: self.logger.log_graph(model, input_array))
+
+    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """A checkpoint was written."""
+        self._try(lambda: self.logger.after_save_checkpoint(checkpoint_callback))
+
+    def save(self) -> None:
+        """Everything so far."""
+        self._try(self.logger.save)
+
+    def finalize(self, status: str) -> None:
+        """The run has ended."""
+        self._try(lambda: self.logger.finalize(status))
 
 
 class RunCheckpoint(ModelCheckpoint):

@@ -8,6 +8,7 @@ being worked on, so cells can be started from anywhere, several times, on severa
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import re
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
             if launcher == "basic":
                 run_one_by_one(cells, options.overrides)
             else:
-                run_by_hydra(options, launcher)
+                run_by_hydra(options, launcher, cells)
             # what another process was working on may have died with it: then it is ours
             if not wait_for_others(cells):
                 break
@@ -188,8 +189,18 @@ def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
             took.append(time.monotonic() - started)
 
 
-def run_by_hydra(options: argparse.Namespace, launcher: str) -> None:
-    """All cells as jobs of a Hydra launcher."""
+def run_by_hydra(options: argparse.Namespace, launcher: str, cells: list[Cell]) -> None:
+    """All cells as jobs of a Hydra launcher, with a line whenever one of them begins or ends."""
+    with subprocess.Popen(hydra_command(options, launcher), cwd=ROOT) as process:
+        try:
+            watch(process, cells)
+        except BaseException:
+            process.kill()
+            raise
+
+
+def hydra_command(options: argparse.Namespace, launcher: str) -> list[str]:
+    """How the whole grid is typed as one multirun of train.py."""
     prefix = EXPERIMENTS[options.experiment]
     command = [
         sys.executable,
@@ -206,7 +217,28 @@ def run_by_hydra(options: argparse.Namespace, launcher: str) -> None:
     ]
     if launcher == "joblib":
         command.append(f"hydra.launcher.n_jobs={options.jobs}")
-    subprocess.run(command, cwd=ROOT, check=False)
+    return command
+
+
+def watch(process: subprocess.Popen, cells: list[Cell], seconds: float = 5.0) -> None:
+    """Waits for the end of a process that trains cells, and says how they stand whenever that has changed."""
+    started, n_before, last = time.monotonic(), None, ""
+    ended = False
+    while not ended:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+        ended = process.poll() is not None
+        states = [runs.status(cell.run_dir) for cell in cells]
+        n_done = states.count("done")
+        if n_before is None:
+            n_before = n_done
+        line = f"[{n_done}/{len(cells)}] done, running {states.count('running')}, failed {states.count('failed')}"
+        if line != last:
+            last = line
+            if n_before < n_done < len(cells):
+                left = (time.monotonic() - started) / (n_done - n_before) * (len(cells) - n_done)
+                line += f", about {duration(left)} left"
+            print(line, flush=True)
 
 
 def wait_for_others(cells: list[Cell], seconds: float = 5.0) -> bool:

@@ -10,6 +10,8 @@ import json
 import os
 import time
 import traceback
+import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +53,9 @@ def finished_result(run_dir: str | Path, fingerprint: str | None = None) -> dict
 
 
 def checkpoint_to_resume(run_dir: str | Path, fingerprint: str) -> str | None:
-    """Where to go on from; None for a fresh start. Notes in the folder whose run it is.
+    """Where to go on from; None for a fresh start, with a warning where that is because ``last.ckpt`` is damaged.
+
+    Notes in the folder whose run it is.
 
     Raises:
         FileExistsError: The folder holds another run.
@@ -74,7 +78,18 @@ def checkpoint_to_resume(run_dir: str | Path, fingerprint: str) -> str | None:
     write_atomically(identity, json.dumps({"fingerprint": fingerprint}) + "\n")
     (run_dir / ERROR).unlink(missing_ok=True)
     last = run_dir / LAST
-    return str(last) if last.is_file() else None
+    if not last.is_file():
+        return None
+    if not zipfile.is_zipfile(last):  # torch.save ends a file with its table of contents: a cut one has none
+        kept = last.with_name(f"{LAST}.damaged")
+        os.replace(last, kept)
+        warnings.warn(
+            f"{last} is no whole checkpoint ({kept.stat().st_size:,} bytes; a disk that was full or failed?). It was kept as "
+            f"{kept.name}, and this run starts from its first epoch.",
+            stacklevel=2,
+        )
+        return None
+    return str(last)
 
 
 def record_error(run_dir: str | Path, err: BaseException) -> None:
@@ -120,7 +135,14 @@ def epochs_done(run_dir: str | Path) -> int:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes to a temporary name beside the file, then renames."""
+    """Writes to a temporary name beside the file, down to the disk, then renames."""
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -23,7 +23,7 @@ import torch
 
 from erc import __version__, runs
 from erc.batch import load_feature_extractor, load_tokenizer
-from erc.callbacks import AtomicCheckpointIO, EpochHistory
+from erc.callbacks import AtomicCheckpointIO, DispensableLogger, EpochHistory
 from erc.datamodule import SegmentData
 from erc.datasets import HF_KEMD
 from erc.module import EmotionModule
@@ -200,8 +200,8 @@ def check_lengths(model, max_tokens: int) -> None:
 
 
 def make_trainer(parts: dict) -> pl.Trainer:
-    """Trainer with the configured callbacks and loggers; checkpoints are written atomically."""
-    loggers = list(parts["logger"].values())
+    """Trainer with the configured callbacks and loggers; checkpoints are written atomically, a failing logger is left out."""
+    loggers = [DispensableLogger(logger) for logger in parts["logger"].values()]
     plugins = parts["trainer"].keywords.get("plugins") or []
     return parts["trainer"](
         callbacks=list(parts["callbacks"].values()),

@@ -7,13 +7,17 @@ import os
 import resource
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.demos.boring_classes import BoringModel
+from pytorch_lightning.loggers import CSVLogger
 
-from erc.callbacks import AtomicCheckpointIO, EpochHistory
+from erc.callbacks import AtomicCheckpointIO, DispensableLogger, EpochHistory
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -102,6 +106,61 @@ def test_a_run_that_had_stopped_early_takes_no_further_epoch_when_resumed(tmp_pa
     trainer = make_trainer(7, early_stopping_callbacks=[SimpleNamespace(wait_count=waited, patience=5)])
     EpochHistory(str(tmp_path / "metrics.csv")).on_train_start(trainer, None)
     assert trainer.should_stop == stops
+
+
+# --- loggers ----------------------------------------------------------------------------------------------------------
+class BrokenLogger(CSVLogger):
+    """Raises from its n-th call on, as a tracking service does whose connection is lost."""
+
+    def __init__(self, *args, works: int, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.left = works
+
+    def log_metrics(self, metrics, step=None) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise ConnectionError("the service is gone")
+        super().log_metrics(metrics, step)
+
+
+class LoggingModel(BoringModel):
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)["loss"]
+        self.log("loss", loss)
+        return loss
+
+
+def weights_after(logger, folder: Path) -> torch.Tensor:
+    pl.seed_everything(1, verbose=False)
+    model = LoggingModel()
+    quiet = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False, "log_every_n_steps": 1}
+    pl.Trainer(
+        max_epochs=1, limit_train_batches=4, limit_val_batches=0, logger=logger, default_root_dir=folder, **quiet
+    ).fit(model)
+    return model.layer.weight.detach()
+
+
+@pytest.mark.parametrize("works", [0, 2])
+def test_a_logger_that_fails_costs_one_warning_and_changes_no_weight(tmp_path, works):
+    with pytest.raises(ConnectionError):  # control: by itself it ends the run
+        weights_after(BrokenLogger(tmp_path / "alone", works=works), tmp_path)
+    inner = BrokenLogger(tmp_path / "wrapped", works=works)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        weights = weights_after(DispensableLogger(inner), tmp_path)
+    told = [str(one.message) for one in caught if "left out from here on" in str(one.message)]
+    assert len(told) == 1 and "BrokenLogger" in told[0] and "ConnectionError: the service is gone" in told[0]
+    torch.testing.assert_close(weights, weights_after(False, tmp_path), rtol=0, atol=0)
+
+
+def test_a_logger_that_works_gets_everything(tmp_path):
+    inner = CSVLogger(tmp_path, name="n", version="v")
+    logger = DispensableLogger(inner)
+    logger.log_hyperparams({"a": 1})
+    weights_after(logger, tmp_path)
+    assert (logger.name, logger.version, logger.save_dir) == ("n", "v", inner.save_dir)
+    assert len((tmp_path / "n" / "v" / "metrics.csv").read_text().splitlines()) == 5
+    assert "a: 1" in (tmp_path / "n" / "v" / "hparams.yaml").read_text()
 
 
 # --- checkpoints ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -106,17 +107,15 @@ def test_what_is_given_twice_is_run_once():
 
 @pytest.mark.parametrize("folder", ["grid", "my grid", "lr=1e-3", "a,b", "mixer (wide)", "it's"])
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_any_folder_name_reaches_hydra_as_it_is(tmp_path, monkeypatch, folder, launcher):
-    commands = []
-    monkeypatch.setattr(grid.subprocess, "run", lambda command, **_: commands.append(command))
+def test_any_folder_name_reaches_hydra_as_it_is(tmp_path, folder, launcher):
     options = grid.parse(["--rows", "concat_hard", "--folds", "0", "--out", str(tmp_path / folder)])
     if launcher == "basic":
-        grid.run_one_by_one([grid.Cell("paper", "concat_hard", 0, 42, options.out)], [])
+        command = grid.Cell("paper", "concat_hard", 0, 42, options.out).overrides([])
         key, expected = "hydra.run.dir", tmp_path / folder / "concat_hard" / "fold0-seed42"
     else:
-        grid.run_by_hydra(options, "joblib")
+        command = grid.hydra_command(options, "joblib")
         key, expected = "hydra.sweep.dir", tmp_path / folder
-    typed = [word for word in commands[0][2:] if "=" in word]
+    typed = [word for word in command if "=" in word]
     parsed = {override.key_or_group: override for override in OverridesParser.create().parse_overrides(typed)}
     assert not parsed[key].is_sweep_override()
     assert parsed[key].value() == str(expected)
@@ -129,22 +128,50 @@ def test_any_folder_name_reaches_hydra_as_it_is(tmp_path, monkeypatch, folder, l
 def test_the_paper_s_grid_runs_one_by_one_and_the_demo_s_several_at_a_time(tmp_path, monkeypatch, options, launcher):
     started = []
     monkeypatch.setattr(grid, "run_one_by_one", lambda *_: started.append("basic"))
-    monkeypatch.setattr(grid, "run_by_hydra", lambda _, launcher: started.append(launcher))
+    monkeypatch.setattr(grid, "run_by_hydra", lambda _, launcher, cells: started.append(launcher))
     grid.main([*options, "--out", str(tmp_path / "grid")])
     assert started == [launcher]
 
 
-def test_a_hydra_launcher_gets_every_cell_of_the_grid_and_the_options_behind_it(tmp_path, monkeypatch):
-    commands = []
-    monkeypatch.setattr(grid.subprocess, "run", lambda command, **_: commands.append(command))
+def test_a_hydra_launcher_gets_every_cell_of_the_grid_and_the_options_behind_it(tmp_path):
     options = ["--rows", "concat_hard,text_only_peakl", "--folds", "0,3", "--seeds", "1,2", "--experiment", "demo"]
-    grid.main([*options, "--jobs", "3", "--out", str(tmp_path), "--", "trainer.max_epochs=2"])
-    (command,) = commands
+    options += ["--jobs", "3", "--out", str(tmp_path), "--", "trainer.max_epochs=2"]
+    command = grid.hydra_command(grid.parse(options), "joblib")
     assert {"--multirun", "hydra/launcher=joblib", "hydra.launcher.n_jobs=3", "trainer.max_epochs=2"} <= set(command)
     assert {"experiment=demo/concat_hard,demo/text_only_peakl", "dataset.validation_fold=0,3", "seed=1,2"} <= set(
         command
     )
     assert "resume=true" in command
+
+
+def test_a_launcher_s_cells_are_counted_while_they_run_and_the_time_left_is_told(tmp_path, capsys):
+    cells = [grid.Cell("demo", "concat_hard", fold, 42, tmp_path) for fold in range(4)]
+    for cell in cells:
+        cell.run_dir.mkdir(parents=True)
+    (cells[0].run_dir / "result.json").write_text('{"fingerprint": "a"}')
+    code = (
+        "import sys, time\nfor folder in sys.argv[1:]:\n time.sleep(0.3)\n"
+        " open(folder + '/result.json', 'w').write('{\"fingerprint\": \"a\"}')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, *(str(cell.run_dir) for cell in cells[1:])]) as process:
+        grid.watch(process, cells, seconds=0.05)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("]")[0] for line in lines] == ["[1/4", "[2/4", "[3/4", "[4/4"]
+    assert ["left" in line for line in lines] == [False, True, True, False]
+
+
+def test_an_interrupted_launcher_is_ended(tmp_path, monkeypatch):
+    started = []
+
+    def interrupted(process, cells):
+        started.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grid, "hydra_command", lambda *_: [sys.executable, "-c", "import time; time.sleep(300)"])
+    monkeypatch.setattr(grid, "watch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        grid.run_by_hydra(None, "joblib", [])
+    assert started[0].returncode == -signal.SIGKILL
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -255,7 +282,7 @@ class StandIn:
                 runs.record_error(run_dir, err)
                 return subprocess.CompletedProcess(command, 1)
             if mood == "die":
-                (run_dir / "last.ckpt").touch()
+                torch.save({"epoch": 0}, run_dir / "last.ckpt")
                 return subprocess.CompletedProcess(command, -9)
             runs.write_atomically(run_dir / "result.json", f'{{"fingerprint": "{identity}"}}')
             self.finished.append(self.started[-1])

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 from erc import results, runs
 
@@ -72,7 +73,7 @@ def test_a_result_is_done_whatever_else_lies_there(tmp_path):
 
 
 def test_an_error_is_failed_until_the_run_is_taken_up_again(tmp_path):
-    (tmp_path / "last.ckpt").touch()
+    torch.save({"epoch": 3}, tmp_path / "last.ckpt")
     runs.record_error(tmp_path, RuntimeError("the disk is full"))
     assert runs.status(tmp_path) == "failed"
     runs.checkpoint_to_resume(tmp_path, MINE)
@@ -147,8 +148,22 @@ def test_a_fresh_folder_starts_anew_and_notes_whose_it_is(tmp_path):
 
 def test_the_same_run_goes_on_from_its_last_checkpoint(tmp_path):
     runs.checkpoint_to_resume(tmp_path, MINE)
-    (tmp_path / "last.ckpt").touch()
+    torch.save({"epoch": 3}, tmp_path / "last.ckpt")
     assert runs.checkpoint_to_resume(tmp_path, MINE) == str(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_cut_checkpoint_is_kept_aside_and_the_run_starts_afresh_and_says_so(tmp_path, share):
+    runs.checkpoint_to_resume(tmp_path, MINE)
+    last = tmp_path / "last.ckpt"
+    torch.save({"weights": torch.arange(10_000)}, last)
+    cut = last.read_bytes()[: int(share * last.stat().st_size)]
+    last.write_bytes(cut)
+    with pytest.warns(UserWarning, match=f"{re.escape(str(last))} is no whole checkpoint .*first epoch"):
+        assert runs.checkpoint_to_resume(tmp_path, MINE) is None
+    assert not last.exists()
+    assert (tmp_path / "last.ckpt.damaged").read_bytes() == cut
+    assert runs.checkpoint_to_resume(tmp_path, MINE) is None
 
 
 @pytest.mark.parametrize("known_by", ["identity", "result"])
