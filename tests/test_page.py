@@ -503,8 +503,8 @@ def test_the_raters_agreement_is_that_of_the_data_set(sample_grid, data):
     assert len(re.findall("<tr>", text)) == 1 + len({(one.group, one.ratings) for one in found})
     for one in found:
         if one.statistic not in ("correlation_min", "correlation_max"):
-            ends = "" if np.isnan(one.low) else f" ({page._short(one.low)} to {page._short(one.high)})"
-            assert f"<td>{page._short(one.estimate)}{ends}</td>" in text
+            ends = "" if np.isnan(one.low) else f" ({tables.short(one.low)} to {tables.short(one.high)})"
+            assert f"<td>{tables.short(one.estimate)}{ends}</td>" in text
 
 
 @pytest.mark.slow

@@ -184,8 +184,8 @@ def read_markdown(text: str) -> dict[str, list[list[str]]]:
 
 
 def shown(value: float) -> str:
-    """A figure as the paper prints it: three decimals, no zero in front."""
-    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.3f}")
+    """A figure as the paper prints it: three decimals, no zero in front, a minus sign."""
+    return ("−" if value < 0 else "") + re.sub(r"^0\.", ".", f"{abs(value):.3f}")
 
 
 def shown_pair(values) -> str:

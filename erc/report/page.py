@@ -38,6 +38,7 @@ from erc.corpora import N_FOLDS
 from erc.folds import NO_SPLIT
 from erc.labels import EMOTIONS, N_RATERS, VA_MAX, VA_MIN
 from erc.report import figures, raters, tables
+from erc.report.tables import short
 from erc.results import PROB, SOFT
 from erc.runs import status, write_atomically
 
@@ -500,7 +501,7 @@ def alignment_section(rows: list[tables.Row], path: Path) -> str:
     ]
     lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))[1:]
     body = [
-        [titles.get(name, name), *counts, *(_short(float(value)) if value else "–" for value in values)]
+        [titles.get(name, name), *counts, *(short(float(value)) if value else "–" for value in values)]
         for name, *rest in lines
         for counts, values in [(rest[:3], rest[3:])]
     ]
@@ -540,12 +541,12 @@ def raters_section(row: tables.Row, n_resamples: int) -> str:
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for one in found:
         line = lines.setdefault((one.group, one.ratings), {})
-        ends = "" if np.isnan(one.low) else f" ({_short(one.low)} to {_short(one.high)})"
-        line[one.statistic] = _short(one.estimate) + ends
+        ends = "" if np.isnan(one.low) else f" ({short(one.low)} to {short(one.high)})"
+        line[one.statistic] = short(one.estimate) + ends
         if not np.isnan(one.known):
-            line["known"] = _short(one.known)
+            line["known"] = short(one.known)
         if one.statistic == "correlation_max":
-            line["correlation_range"] = f"{line['correlation_min'].split(' (')[0]} to {_short(one.estimate)}"
+            line["correlation_range"] = f"{line['correlation_min'].split(' (')[0]} to {short(one.estimate)}"
     body = [[*key, *(line.get(name, "") for name in names)] for key, line in lines.items()]
     sizes = {one.group: f"{one.group}: {one.n_segments:,} segments, {one.n_clusters:,} dialogues" for one in found}
     note = (
@@ -553,10 +554,6 @@ def raters_section(row: tables.Row, n_resamples: int) -> str:
         f"corpora; alpha is Krippendorff's. {'; '.join(sizes.values())}."
     )
     return heading + _paragraph(note) + "\n" + _table_html([["", "ratings", *names.values()], [], *body], title)
-
-
-def _short(value: float) -> str:
-    return "–" if np.isnan(value) else f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1).replace("-", "−")
 
 
 def render(

@@ -28,6 +28,7 @@ from erc import statistics as st
 from erc.annotations import find_folder, read_annotations
 from erc.corpora import parse_dataset_name
 from erc.labels import N_EMOTIONS, VA_MAX, VA_MIN
+from erc.report.tables import short
 from erc.sample import NOTE
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -351,15 +352,10 @@ def as_text(rows: list[Agreement], is_sample: bool = False) -> str:
             drawn = "one by one" if row.n_clusters == row.n_segments else f"in {row.n_clusters:,} dialogues"
             lines += ["", f"{group}: {row.n_segments:,} segments, resampled {drawn}"]
             lines.append(f"  {'':<44}{'ours':>6}   {'95 % interval':<14}{'known':>6}")
-        ends = "–" if np.isnan(row.low) else f"{_short(row.low)} to {_short(row.high)}"
-        known = "" if np.isnan(row.known) else _short(row.known)
+        ends = "–" if np.isnan(row.low) else f"{short(row.low)} to {short(row.high)}"
+        known = "" if np.isnan(row.known) else short(row.known)
         name = f"{row.ratings:<9}{STATISTICS[row.statistic]}"
-        lines.append(f"  {name:<44}{_short(row.estimate):>6}   {ends:<14}{known:>6}".rstrip())
+        lines.append(f"  {name:<44}{short(row.estimate):>6}   {ends:<14}{known:>6}".rstrip())
     lines += ["", "Intervals of the lowest and the highest correlation lean outwards: resamples exaggerate extremes."]
     lines += [("This is a sample corpus. " if is_sample else "") + SAMPLE_NOTE]
     return "\n".join(lines[1:])
-
-
-def _short(value: float) -> str:
-    """Three decimals without the leading zero; – for NaN."""
-    return "–" if np.isnan(value) else f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)

@@ -273,12 +273,12 @@ def _mean_std(values: np.ndarray) -> str:
     mean, std = st.mean_and_std(values)
     if np.isnan(mean):
         return "–"
-    return _short(mean) if np.isnan(std) else f"{_short(mean)} ± {_short(std)}"
+    return short(mean) if np.isnan(std) else f"{short(mean)} ± {short(std)}"
 
 
-def _short(value: float) -> str:
-    """Three decimals without the leading zero, as the paper prints."""
-    return re.sub(r"^(-?)0\.", r"\1.", f"{round(value, 3) + 0.0:.3f}")
+def short(value: float) -> str:
+    """Three decimals without the leading zero, as the paper prints, with a minus sign; – for NaN."""
+    return "–" if np.isnan(value) else re.sub(r"^(-?)0\.", r"\1.", f"{round(value, 3) + 0.0:.3f}").replace("-", "−")
 
 
 def interval(row: Row, n_resamples: int = 2000) -> dict[str, st.Interval]:
@@ -314,7 +314,7 @@ def _statistics(runs: dict[int, Run]):
 
 def _interval_table(rows: list[Row], intervals: dict) -> tuple[list[str], list[list[str]]]:
     def text(found: st.Interval) -> str:
-        return "–" if np.isnan(found.low) else f"{_short(found.low)} to {_short(found.high)}"
+        return "–" if np.isnan(found.low) else f"{short(found.low)} to {short(found.high)}"
 
     return ["", *METRICS.values()], [
         [row.title, *(text(intervals[row.name][metric]) for metric in METRICS)] for row in rows
@@ -388,13 +388,13 @@ def _comparison_table(rows: list[Row], reference: str, n_resamples: int) -> tupl
 
 
 def _signed(value: float) -> str:
-    return ("+" if value >= 0 else "−") + _short(abs(value))
+    return ("+" if value >= 0 else "−") + short(abs(value))
 
 
 def _p(value: float) -> str:
     if np.isnan(value):
         return "–"
-    return "< .001" if value < 0.001 else _short(value)
+    return "< .001" if value < 0.001 else short(value)
 
 
 def _distribution_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
@@ -405,7 +405,7 @@ def _distribution_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
         names = {"weighted_f1": "weighted F1", "ccc_arousal": "CCC(aro)", "ccc_valence": "CCC(val)"}
         means = {name: np.mean([np.nan if one[name] is None else one[name] for one in human]) for name in names}
         text = ", ".join(
-            f"{title} {'–' if np.isnan(means[name]) else _short(means[name])}" for name, title in names.items()
+            f"{title} {short(means[name])}" for name, title in names.items()
         )
         lines.append([f"Human: {text}", *[""] * (3 + len(strata))])
     return ["", "JSD", "CE", "ECE", *(f"F1 {stratum}" for stratum in strata)], lines
@@ -452,7 +452,7 @@ def _published_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
         for metric, (mean, std) in PUBLISHED.get(row.name, {}).items():
             ours = row.values(metric, "best_epoch_per_metric")
             difference = "–" if np.isnan(ours).any() else _signed(ours.mean() - mean)
-            lines.append([row.title, METRICS[metric], f"{_short(mean)} ± {_short(std)}", _mean_std(ours), difference])
+            lines.append([row.title, METRICS[metric], f"{short(mean)} ± {short(std)}", _mean_std(ours), difference])
     return ["", "metric", "published", "ours", "ours − published"], lines
 
 
@@ -491,7 +491,7 @@ def _latex(rows: list[Row], protocol: str, is_sample: bool) -> str:
 
     def cells(texts: list[str]) -> str:
         return (
-            " & ".join(text.replace("±", "$\\pm$").replace("–", "--").replace("%", "\\%") for text in texts) + " \\\\"
+            " & ".join(text.replace("±", "$\\pm$").replace("−", "$-$").replace("–", "--") for text in texts) + " \\\\"
         )
 
     body = [cells(header), "\\midrule", *(cells(line) for line in lines[:-1]), "\\midrule", cells(lines[-1])]
