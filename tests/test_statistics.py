@@ -364,7 +364,11 @@ def test_the_generic_bootstrap_is_the_textbook_loop_over_its_draws(world):
         np.mean([f1_score(world["truth"][d[r]], world["a"][d[r]], average="weighted") for d in per_fold])
         for r in range(n + 1)
     ]
-    expected = [resampled[0], *np.percentile(resampled[1:], [5, 95])]
+    # Efron and Tibshirani (1993), equations 14.10 and 14.14 with acceleration 0
+    z0 = stats.norm.ppf(np.mean([value < resampled[0] for value in resampled[1:]]))
+    ends = 100 * stats.norm.cdf([2 * z0 + stats.norm.ppf(0.05), 2 * z0 + stats.norm.ppf(0.95)])
+    assert abs(z0) > 0.05  # the correction does something here
+    expected = [resampled[0], *np.percentile(resampled[1:], ends)]
     result = statistics.cluster_bootstrap(
         lambda i: f1_score(world["truth"][i], world["a"][i], average="weighted"),
         world["folds"], world["clusters"], n, level=0.9,
@@ -739,20 +743,21 @@ def test_the_clustered_interval_covers_concordance_as_often_as_it_says():
 
 
 @pytest.mark.slow
-def test_concordance_over_small_folds_errs_to_the_low_side():
-    # A limit of the method, which the docstring states: averaging over folds shrinks the variance, not the small-sample
-    # bias of CCC in each fold, and the percentiles carry that bias twice.
+def test_concordance_over_small_folds_is_covered_as_often_from_either_side():
+    # averaging over folds shrinks the variance, not the small-sample bias of CCC in each fold; plain percentiles, which
+    # carry that bias twice, cover 0.92 here and miss on one side
     below, above = misses_of_concordance(n_worlds=1000, n_resamples=600, seed=14, n_folds=5, per_fold=40)
-    assert below < 0.025 < 0.04 < above < 0.10
-    assert 0.90 <= 1 - below - above <= 0.95
+    assert 0.93 <= 1 - below - above <= 0.97
+    assert max(below, above) < 0.045
 
 
 @pytest.mark.slow
-def test_macro_f1_with_rare_emotions_over_small_folds_errs_to_the_low_side():
-    below, above = misses_of_macro_f1(n_worlds=400, n_resamples=400, seed=15, n_folds=5, per_fold=40)
-    assert below < 0.025 < 0.10 < above < 0.30
-    below, above = misses_of_macro_f1(n_worlds=400, n_resamples=400, seed=16, n_folds=1, per_fold=200)
-    assert 0.91 <= 1 - below - above <= 0.97
+@pytest.mark.parametrize(("n_folds", "per_fold"), [(5, 40), (1, 200)])
+def test_macro_f1_with_rare_emotions_is_covered_nearly_as_often_as_it_says(n_folds, per_fold):
+    # a limit of the method: an emotion of one in fifty is missing from some resamples (plain percentiles: 0.80 and 0.92)
+    below, above = misses_of_macro_f1(n_worlds=400, n_resamples=400, seed=15, n_folds=n_folds, per_fold=per_fold)
+    assert 0.90 <= 1 - below - above <= 0.97
+    assert max(below, above) < 0.09
 
 
 @pytest.mark.slow

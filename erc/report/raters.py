@@ -6,7 +6,7 @@ Conventions:
 
 - *Rater groups* are never mixed: KEMDy19 changed its ten raters after session 10, and KEMDy20 has ten of its own.
 - Emotion is nominal. Valence and arousal are ordinal and interval; Fleiss' kappa takes their five steps for names.
-- Intervals: percentile bootstrap over whole dialogues (over segments where no dialogue is known), within a rater group.
+- Intervals: bias-corrected bootstrap over whole dialogues (over segments where no dialogue is known), within a rater group.
 - Undefined is NaN, never 0: one category throughout, no pair of ratings, a rater who always says the same.
 
 Every statistic here depends on the segments only through sums over them (coincidences of categories, moments of raters),
@@ -244,8 +244,8 @@ def _ratings(name: str, ratings: np.ndarray, may_miss: bool = True) -> np.ndarra
 def agreement(segments, n_resamples: int = 2000, level: float = 0.95, seed: int = 42) -> list[Agreement]:
     """Every statistic of every rater group that has segments, with its bootstrap interval.
 
-    The lowest and the highest of 45 correlations are extremes: a resample's lowest tends to lie below the data's, and the
-    interval leans outwards. With few dialogues (below some 20) all intervals come out too narrow.
+    The lowest and the highest of 45 correlations are extremes, which chance drives apart: the bias-corrected interval lies
+    further inwards. With few dialogues (below some 20) all intervals come out too narrow.
 
     Args:
         segments: ``HF_KEMD``, its ``.ds``, or a table, with corpus, session, emotion_ratings, valence_ratings and
@@ -356,6 +356,6 @@ def as_text(rows: list[Agreement], is_sample: bool = False) -> str:
         known = "" if np.isnan(row.known) else short(row.known)
         name = f"{row.ratings:<9}{STATISTICS[row.statistic]}"
         lines.append(f"  {name:<44}{short(row.estimate):>6}   {ends:<14}{known:>6}".rstrip())
-    lines += ["", "Intervals of the lowest and the highest correlation lean outwards: resamples exaggerate extremes."]
+    lines += ["", "Chance drives the lowest and the highest correlation apart: their intervals lie further inwards."]
     lines += [("This is a sample corpus. " if is_sample else "") + SAMPLE_NOTE]
     return "\n".join(lines[1:])
