@@ -1,6 +1,6 @@
 """Data set build: seconds and bytes a segment, beside a plain copy of the same files (the floor).
 
-    python benchmarks/build.py --sessions=5 --segments=20 --seconds=4
+python benchmarks/build.py --sessions=5 --segments=20 --seconds=4
 """
 
 from __future__ import annotations

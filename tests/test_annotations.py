@@ -16,7 +16,7 @@ from erc.annotations import COLUMNS, Annotations, find_folder, read_annotations
 from erc.corpora import KEMDY19, KEMDY20, Corpus
 from erc.labels import EMOTIONS
 
-# kemd-format.md 2.1 and 3.1: blank cells are empty in KEMDy19, one space in KEMDy20
+# as the corpora have it: blank cells are empty in KEMDy19, one space in KEMDy20
 HEADER19 = (
     "Numb,Wav,,ECG,,E4-EDA,,E4-TEMP,,Segment ID,Total Evaluation,,,Eval01F,,,Eval02M,,,Eval03F,,,Eval04F,,,Eval05M,,,"
     "Eval06M,,,Eval07M,,,Eval08F,,,Eval09M,,,Eval10F,,",
@@ -150,7 +150,7 @@ def test_the_header_lines_of_this_file_are_those_of_the_sheet():
 
 
 def test_the_first_row_of_kemdy19_is_read_as_it_is_printed_in_the_sheet(read19):
-    # kemd-format.md 2.2: "1, 7.152, 15.476, -0.03253542, 0.05061065, 4.408951, 4.651463, 34.66, 34.59,
+    # first row of the real corpus: "1, 7.152, 15.476, -0.03253542, 0.05061065, 4.408951, 4.651463, 34.66, 34.59,
     # Sess01_script01_M001, surprise, 1.7, 4"
     rated = {"votes": "surprise 8 fear 2", "valence": "1112222222", "arousal": "4444444444"}
     real = row19(1, "M001", **rated)
@@ -169,7 +169,7 @@ def test_the_first_row_of_kemdy19_is_read_as_it_is_printed_in_the_sheet(read19):
 
 
 def test_the_first_row_of_kemdy20_is_read_as_it_is_printed_in_the_sheet(read20):
-    # kemd-format.md 3.2: "1, 3.5783901, 11.637391, Sess01_script01_User002M_001, neutral, 3.4, 2.9"
+    # first row of the real corpus: "1, 3.5783901, 11.637391, Sess01_script01_User002M_001, neutral, 3.4, 2.9"
     real = row20(
         1,
         "User002M_001",
@@ -314,7 +314,7 @@ def test_a_total_that_disagrees_is_reported_and_the_raters_count(read20, n_happy
 
 
 def test_the_order_of_a_tie_in_the_total_column_does_not_matter(read20):
-    # tie orders differ between the corpora (kemd-format.md 2.2, 3.2)
+    # tie orders differ between the corpora
     rows = [
         row20(k, f"User001F_00{k}", "sad 5 happy 5", total=(total, "3", "3"))
         for k, total in ((1, "happy;sad"), (2, "sad;happy"))
@@ -581,7 +581,7 @@ def test_other_files_in_the_annotation_folder_are_not_read(read20, tmp_path):
 @pytest.mark.parametrize("release", [0, 1])
 @pytest.mark.parametrize("corpus", [KEMDY19, KEMDY20], ids=lambda corpus: corpus.name)
 def test_either_release_folder_is_found(tmp_path, corpus, release):
-    # kemd-format.md section 1: later releases KEMDy19_v1_3 and KEMDy20_v1_2
+    # later releases KEMDy19_v1_3 and KEMDy20_v1_2
     name = {"kemdy19": ("KEMDy19", "KEMDy19_v1_3"), "kemdy20": ("KEMDy20_v1_1", "KEMDy20_v1_2")}[corpus.name][release]
     (tmp_path / name).mkdir()
     assert find_folder(corpus, tmp_path) == tmp_path / name

@@ -95,7 +95,7 @@ def test_text_is_padded_with_the_padding_id_and_masked():
     batch = collator()(make_rows())
     ids, mask = batch["token_ids"], batch["token_mask"]
     assert ids.dtype == torch.int64 and mask.dtype == torch.bool
-    assert (ids[:, 0] == 0).all()  # [CLS] is 0, [PAD] 1, [SEP] 2: klue/roberta-large (published-work, section 3)
+    assert (ids[:, 0] == 0).all()  # [CLS] is 0, [PAD] 1, [SEP] 2: klue/roberta-large
     for row, real in zip(ids, mask, strict=True):
         n = int(real.sum())
         assert real[:n].all() and row[n - 1] == 2 and (row[n:] == 1).all()
@@ -119,7 +119,7 @@ def test_korean_text_has_no_unknown_token():
     [
         ("hard", [0, 0, 1, 0, 0, 0, 0]),
         ("soft", [0, 0, 0.9, 0.1, 0, 0, 0]),
-        ("peakl", [0, 0, 0.939436, 0.060564, 0, 0, 0]),  # printed by the authors' own run (published-work, section 3)
+        ("peakl", [0, 0, 0.939436, 0.060564, 0, 0, 0]),  # printed by the authors' own run
     ],
 )
 def test_the_target_is_the_label_kind_asked_for(kind, expected):

@@ -213,7 +213,7 @@ def test_every_argument_stands_in_the_yaml_or_is_given_by_the_program(call):
 
 # --- published --------------------------------------------------------------------------------------------------------
 def test_the_paper_s_hyper_parameters_are_the_published_ones(composed):
-    """Source: docs/published-work.md, section 3."""
+    """As in the paper or, where it is silent, in its authors' code."""
     config = composed("experiment=paper")
     assert config["encoders"]["audio"]["name"] == "kresnik/wav2vec2-large-xlsr-korean"
     assert config["encoders"]["text"]["name"] == "klue/roberta-large"

@@ -14,7 +14,7 @@ from erc.corpora import CORPORA, KEMDY19, KEMDY20, N_FOLDS, parse_dataset_name
 from erc.labels import EMOTIONS
 
 BOTH = pytest.mark.parametrize("corpus", [KEMDY19, KEMDY20], ids=lambda corpus: corpus.name)
-PUBLISHED_CENTROIDS = {  # published-work.md, section 3: valence, arousal
+PUBLISHED_CENTROIDS = {  # as published: valence, arousal
     "kemdy19": """2.637565, 3.637669 | 1.739314, 3.638259 | 1.802826, 3.800166 | 2.971001, 2.981144
                   | 4.313703, 3.863192 | 1.895839, 2.612215 | 2.205371, 3.124297""",
     "kemdy20": """3.094231, 3.380769 | 2.390698, 3.076744 | 2.220833, 3.569444 | 2.996043, 3.191259
@@ -23,7 +23,7 @@ PUBLISHED_CENTROIDS = {  # published-work.md, section 3: valence, arousal
 
 
 def test_the_columns_are_those_of_the_format_sheet():
-    # kemd-format.md, sections 0, 2.2 and 3.2, columns counted from 0
+    # as the corpora have it, columns counted from 0
     assert (KEMDY19.width, KEMDY19.id_column, KEMDY19.time_columns, KEMDY19.total_column) == (43, 9, (1, 2), 10)
     assert (KEMDY20.width, KEMDY20.id_column, KEMDY20.time_columns, KEMDY20.total_column) == (37, 3, (1, 2), 4)
     assert list(KEMDY19.bio_columns.values()) == [3, 4, 5, 6, 7, 8] and KEMDY20.bio_columns == {}
@@ -134,7 +134,7 @@ def test_an_id_of_the_other_corpus_is_refused():
 
 
 def test_wav_paths_are_those_of_the_directory_trees():
-    # kemd-format.md, sections 0 and 1: a folder per dialogue in KEMDy19, flat sessions in KEMDy20
+    # a folder per dialogue in KEMDy19, flat sessions in KEMDy20
     assert (
         KEMDY19.wav_path(Path("d"), "Sess01_impro03_M001").as_posix()
         == "d/wav/Session01/Sess01_impro03/Sess01_impro03_M001.wav"

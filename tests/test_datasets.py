@@ -28,9 +28,9 @@ from erc.datasets import HF_KEMD, MANIFEST
 from erc.media import clean_transcript
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-EMOTIONS = ["surprise", "fear", "angry", "neutral", "happy", "sad", "disgust"]  # published-work.md, section 3
+EMOTIONS = ["surprise", "fear", "angry", "neutral", "happy", "sad", "disgust"]  # the paper's order
 PAPER_DROPS = "Sess01_impro03 Sess01_impro04 Sess03_script04 Sess06_script02 Sess07_script02".split()
-KNOWN_SILENT = "Sess01_script05_User001F_004"  # kemd-format.md, section 5
+KNOWN_SILENT = "Sess01_script05_User001F_004"  # one of the real corpus
 
 Segment = namedtuple("Segment", "wav transcript emotions valence arousal start end bio in_paper")
 
@@ -42,7 +42,7 @@ def read_disk(root: Path) -> dict[str, Segment]:
     for path in sorted(root.glob("KEMDy19/annotation/*_F_res.csv")):
         both = [csv_rows(path), csv_rows(path.with_name(path.name.replace("_F_", "_M_")))]
         for f_row, m_row in zip(*both, strict=True):
-            segment_id = m_row[9]  # the M files have the right ids throughout (kemd-format.md 2.6)
+            segment_id = m_row[9]  # the M files have the right ids throughout
             own = f_row if "_F" in segment_id else m_row
             wav = root / "KEMDy19/wav" / f"Session{segment_id[4:6]}" / segment_id[:-5] / f"{segment_id}.wav"
             if wav.exists():
@@ -210,7 +210,7 @@ def test_every_fold_and_mode_holds_exactly_its_segments(corpora, cache_dir, excl
         not expected["Sess03_impro02_F001"].in_paper and len({segment.in_paper for segment in expected.values()}) == 2
     )
     kept = [segment_id for segment_id, segment in expected.items() if segment.in_paper or exclude == "none"]
-    # kemd-format.md, section 8: blocks of 4 sessions in KEMDy19, of 8 in KEMDy20
+    # blocks of 4 sessions in KEMDy19, of 8 in KEMDy20
     fold_of = {name: (int(name[4:6]) - 1) // (8 if "User" in name else 4) for name in kept}
     for fold in range(5):
         choosing = fold if protocol == "paper" else (fold + 1) % 5

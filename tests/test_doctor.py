@@ -1,7 +1,6 @@
 """The doctor calls a clean sample corpus clean, finds every planted defect by its name, and judges an environment.
 
-Planted files are written with the standard library, byte by byte; counts are those of the format sheet
-(kemd-format.md).
+Planted files are written with the standard library, byte by byte; counts are those of the real corpora.
 """
 
 from __future__ import annotations
@@ -332,7 +331,7 @@ def test_counts_are_no_problem_where_others_are_to_be_expected(change):
 
 
 def test_known_counts_are_those_of_the_format_sheet():
-    # kemd-format.md, sections 0, 7.1, 7.2 and 8
+    # counts of the real corpora
     k19, k20 = doctor.KNOWN["kemdy19", "paper"], doctor.KNOWN["kemdy20", "paper"]
     assert (k19.segments, k19.untied, k20.segments, k20.untied) == (9996, 9360, 13_462, 12_828)
     for known in (k19, k20):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from erc.folds import assign_folds, split
 
 MODES = ("train", "valid", "test")
-# kemd-format.md, appendix A, last column: segments with files per KEMDy19 session
+# of the real corpus: segments with files per KEMDy19 session
 SESSION_SIZES = [481, 535, 528, 512, 490, 433, 607, 521, 531, 547, 503, 531, 507, 529, 509, 485, 507, 470, 530, 517]
 
 
@@ -34,7 +34,7 @@ ALL_SESSIONS = {("kemdy19", s): 2 for s in range(1, 21)} | {("kemdy20", s): 2 fo
 
 
 def test_a_fold_is_a_block_of_consecutive_sessions():
-    # kemd-format.md section 8: KEMDy19 f0 01-04 ... f4 17-20; KEMDy20 f0 01-08 ... f4 33-40
+    # KEMDy19 f0 01-04 ... f4 17-20; KEMDy20 f0 01-08 ... f4 33-40
     table = make_table(ALL_SESSIONS).assign(fold=lambda table: assign_folds(table))
     sessions = table.groupby(["corpus", "fold"])["session"].agg(["min", "max", "nunique"])
     assert sessions.loc["kemdy19"].to_numpy().tolist() == [[1, 4, 4], [5, 8, 4], [9, 12, 4], [13, 16, 4], [17, 20, 4]]

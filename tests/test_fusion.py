@@ -141,7 +141,7 @@ def n_parameters(*modules: torch.nn.Module) -> int:
 
 def test_mixer_and_heads_have_the_published_number_of_parameters():
     fusion = TensorMixer(audio_dim=1024, text_dim=1024, **as_configured("tensor_mixer"))
-    # 9,623,561: published (docs/published-work.md, section 3), mixer with its linear map to 7 + 2
+    # 9,623,561: published, mixer with its linear map to 7 + 2
     assert n_parameters(fusion.mixer, Heads(fusion.dim)) == 9_623_561
     assert n_parameters(fusion.mixer) == 9_618_944
     # two projections of 1024 to 256

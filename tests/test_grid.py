@@ -31,7 +31,7 @@ CONFIG = ROOT / "config"
 
 # --- options ----------------------------------------------------------------------------------------------------------
 def test_without_options_the_grid_is_the_paper_s_nine_rows_on_five_folds(capsys):
-    # nine rows: three fusions times three label kinds (published-work, section 1); five folds; seed 42
+    # nine rows: three fusions times three label kinds (the paper); five folds; seed 42
     assert grid.main(["--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     fusions, targets = ("concat", "cross_attention", "tensor_mixer"), ("hard", "soft", "peakl")

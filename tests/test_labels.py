@@ -23,7 +23,7 @@ def votes_of(**counts: int) -> np.ndarray:
 
 
 def test_the_emotions_stand_in_the_order_of_the_published_work():
-    # "Emotion order: surprise, fear, angry, neutral, happy, sad, disgust" (published-work.md, section 3)
+    # "Emotion order: surprise, fear, angry, neutral, happy, sad, disgust" (the paper's code)
     assert EMOTIONS == ("surprise", "fear", "angry", "neutral", "happy", "sad", "disgust")
     assert (N_EMOTIONS, N_RATERS) == (7, 10)
 

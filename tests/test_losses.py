@@ -72,7 +72,7 @@ def test_focal_loss_weighs_each_segment_by_its_own_cross_entropy(drawn, gamma):
 
 @pytest.mark.parametrize("gamma", GAMMAS)
 def test_batch_weighting_is_the_published_formula(drawn, gamma):
-    # published-work, section 4, difference 3: the weight is that of the batch's mean cross-entropy
+    # as in the authors' code: the weight is that of the batch's mean cross-entropy
     mean = sum(cross_entropies(*drawn)) / 6
     found = FocalLoss(gamma, "batch")(emotion_logits=drawn[0], target=drawn[1]).item()
     assert found == pytest.approx((1 - math.exp(-mean)) ** gamma * mean, rel=1e-10)
@@ -92,7 +92,7 @@ def test_the_two_weightings_differ_unless_gamma_is_0_or_the_batch_one_segment(dr
 
 def test_focal_loss_defaults_to_the_paper_s():
     loss = FocalLoss()
-    assert (loss.gamma, loss.weighting) == (2.0, "segment")  # gamma 2: published-work, section 3
+    assert (loss.gamma, loss.weighting) == (2.0, "segment")  # gamma 2: the paper
 
 
 def test_an_unknown_weighting_is_an_error():
@@ -197,7 +197,7 @@ def test_multitask_loss_is_the_weighted_sum_and_shows_its_parts(drawn):
     squared = functional.mse_loss(va, va_target).item()
     assert parts["loss_emotion"].item() == pytest.approx(emotion)
     assert parts["loss_va"].item() == pytest.approx(squared)
-    # .7 and .3: published-work, section 3
+    # .7 and .3: the paper
     assert parts["loss"].item() == pytest.approx(0.7 * emotion + 0.3 * squared)
 
 

@@ -191,7 +191,7 @@ def test_a_missing_wav_is_named(tmp_path):
 
 
 # --- transcripts ------------------------------------------------------------------------------------------------------
-LINE = "n/ 아 친구들도? l/"  # kemd-format.md, section 4
+LINE = "n/ 아 친구들도? l/"  # a line of the real corpora
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-8-sig", "euc-kr"])
@@ -226,7 +226,7 @@ def test_each_of_the_11172_syllables_alone_reads_the_same_in_either_encoding(sav
 
 @pytest.mark.parametrize("text", ["ㅋㅋㅋ", "ㅠㅠ", "…", "“ok”", "b/ o/", "OK, 3.", "b/ …", "да", "αβγ"])
 def test_utf8_without_any_syllable_stays_what_it_is(save, text):
-    # about 20 transcripts of KEMDy19 hold no Hangul (kemd-format.md, 2.6 number 6)
+    # about 20 transcripts of KEMDy19 hold no Hangul
     assert read_transcript(save(text.encode(), "a.txt")) == text
 
 
@@ -252,7 +252,7 @@ def test_a_missing_transcript_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("raw", "cleaned"),
     [
-        # lines and marks quoted in kemd-format.md, section 4
+        # lines and marks of the real corpora
         ("어 저 지그 지금 사람 친 거야? 그치?", "어 저 지그 지금 사람 친 거야? 그치?"),
         ("b/ 몰라. o/ b/ 아 몰라 어떡해. o/", "몰라. 아 몰라 어떡해."),
         ("n/ 아 친구들도? l/", "아 친구들도?"),

@@ -62,7 +62,7 @@ def test_every_trainable_parameter_is_in_exactly_one_group(options):
 
 
 def test_learning_rates_and_adamw_s_options_are_the_paper_s():
-    # published-work, section 3: 1e-5 for both encoders, 1e-4 for the mixer; eps 1e-8, weight decay 1e-6
+    # as published: 1e-5 for both encoders, 1e-4 for the mixer; eps 1e-8, weight decay 1e-6
     parts = composed("experiment=paper", "run_dir=none", "encoders=tiny", "logger=csv")
     optimizer = parts["optim"](parts["model"]())
     assert isinstance(optimizer, torch.optim.AdamW)
@@ -207,7 +207,7 @@ def learning_rates(
 def test_cosine_restarts_is_the_closed_form_of_sgdr():
     found = learning_rates(cosine_restarts, 0, n=1_600)
     for step, rates in enumerate(found):
-        # Loshchilov and Hutter (2017), equation 5; periods of 500, 1000, 2000 steps (published-work, section 3)
+        # Loshchilov and Hutter (2017), equation 5; periods of 500, 1000, 2000 steps
         start, period = next((s, p) for s, p in ((0, 500), (500, 1000), (1500, 2000)) if step < s + p)
         for rate, highest in zip(rates, (1e-4, 1e-5), strict=True):
             expected = 1e-7 + 0.5 * (highest - 1e-7) * (1 + math.cos(math.pi * (step - start) / period))

@@ -76,7 +76,7 @@ def test_all_8008_votes_equal_the_textbook_loop():
     [((0.9, 0.1), (0.939436, 0.060564)), ((0.6, 0.4), (0.620149, 0.379851))],
 )
 def test_the_figures_printed_by_the_authors_come_out(votes, published):
-    # published-work.md, section 3: figures of the authors' own run, six decimals
+    # figures of the authors' own run, six decimals
     peaked = peak_label(np.array([*votes, 0, 0, 0, 0, 0]))
     assert peaked[:2] == pytest.approx(published, abs=1e-6)
     assert peaked[2:].tolist() == [0] * 5

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y
 ROOT = Path(__file__).resolve().parents[1]
 FOLDS = range(5)
 NAMES = ("weighted_f1", "micro_f1", "macro_f1", "uar", "ccc_arousal", "ccc_valence")
-"""Order of the table's columns: that of the published one (published-work, section 1), macro F1 and UAR put in."""
+"""Order of the table's columns: that of the published one, macro F1 and UAR put in."""
 HEADER = ["", "Weighted-F1", "Micro-F1", "Macro-F1", "UAR", "CCC(aro)", "CCC(val)"]
 SKILL = {"concat_hard": 0.1, "cross_attention_peakl": 0.3, "tensor_mixer_peakl": 0.45}
 OPTIMISM = 0.03125
@@ -304,7 +304,9 @@ def test_intervals_equal_a_slow_bootstrap_over_dialogues(rows):
     for metric in NAMES:
         values, estimate = resampled[metric], np.mean([score_of("concat_hard", fold)[metric] for fold in FOLDS[:3]])
         z0 = stats.norm.ppf((np.mean(values < estimate - 1e-12) + np.mean(values <= estimate + 1e-12)) / 2)
-        low, high = np.quantile(values, stats.norm.cdf([2 * z0 - stats.norm.ppf(0.975), 2 * z0 + stats.norm.ppf(0.975)]))
+        low, high = np.quantile(
+            values, stats.norm.cdf([2 * z0 - stats.norm.ppf(0.975), 2 * z0 + stats.norm.ppf(0.975)])
+        )
         assert (found[metric].low, found[metric].high) == pytest.approx((low, high), abs=1e-9), metric
         assert low < high
     # control: other resamples give other ends
@@ -570,7 +572,7 @@ def test_the_distribution_table_is_of_the_lowest_seed_and_ends_with_the_humans(t
 def test_published_figures_stand_beside_ours_with_the_difference(text):
     header, *lines = read_markdown(text)["Beside the published figures, reading `best_epoch_per_metric`"]
     assert header == ["", "metric", "published", "ours", "ours − published"]
-    # Cho, Ryu and Wallraven (2023), headline table (published-work, section 1); concat_hard is not in it
+    # Cho, Ryu and Wallraven (2023), headline table; concat_hard is not in it
     published = {
         "cross_attention_peakl": [
             ("weighted_f1", 0.837, ".015"), ("micro_f1", 0.848, ".016"),

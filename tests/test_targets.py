@@ -26,7 +26,7 @@ def test_each_kind_says_what_its_name_says():
     votes, hard = np.array([[0, 0, 0, 4, 6, 0, 0]]), np.array([4])
     assert make_target("hard", votes, hard).tolist() == [[0, 0, 0, 0, 1, 0, 0]]
     assert make_target("soft", votes, hard).tolist() == [[0, 0, 0, 0.4, 0.6, 0, 0]]
-    # published figure of (.6, .4), published-work.md section 3
+    # published figure of (.6, .4)
     assert make_target("peakl", votes, hard)[0, 3:5] == pytest.approx([0.379851, 0.620149], abs=1e-6)
 
 

@@ -96,7 +96,7 @@ def test_a_nested_run_reports_segments_that_neither_trained_nor_chose(train, tmp
     assert set(reported["segment_id"]) == used["test"]
     assert not used["test"] & (used["train"] | used["valid"])
     assert result["n_train"] == len(used["train"])
-    # fold 4 is the last fifth of each corpus's sessions (published-work, section 3)
+    # fold 4 is the last fifth of each corpus's sessions
     for name, part in reported.groupby("corpus"):
         first = CORPORA[name].n_sessions * 4 // 5 + 1
         assert all(CORPORA[name].parse(segment).session >= first for segment in part["segment_id"])
@@ -265,7 +265,7 @@ class TextModel:
 
 
 def test_fewer_positions_than_tokens_is_an_error_that_says_how_many_there_are():
-    # RoBERTa's positions start behind the padding id: 514 rows hold 512 tokens (published-work, section 3)
+    # RoBERTa's positions start behind the padding id: 514 rows hold 512 tokens
     model = TextModel(RobertaConfig(max_position_embeddings=514, pad_token_id=1))
     check_lengths(model, 512)
     with pytest.raises(ValueError, match="it has 512.*is 513.*max_tokens=512"):

@@ -404,9 +404,7 @@ def _distribution_table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     if all(human):
         names = {"weighted_f1": "weighted F1", "ccc_arousal": "CCC(aro)", "ccc_valence": "CCC(val)"}
         means = {name: np.mean([np.nan if one[name] is None else one[name] for one in human]) for name in names}
-        text = ", ".join(
-            f"{title} {short(means[name])}" for name, title in names.items()
-        )
+        text = ", ".join(f"{title} {short(means[name])}" for name, title in names.items())
         lines.append([f"Human: {text}", *[""] * (3 + len(strata))])
     return ["", "JSD", "CE", "ECE", *(f"F1 {stratum}" for stratum in strata)], lines
 
