@@ -379,25 +379,37 @@ def compare_by_hand(name: str, metric: str, n_resamples: int) -> dict[str, float
 
 @pytest.mark.parametrize("name", ["concat_hard", "cross_attention_peakl"])
 def test_a_comparison_equals_the_statistics_by_hand(out, name):
-    found = tables.compare(str(out), name, "tensor_mixer_peakl", n_resamples=30)
+    found = tables.differences(str(out), name, "tensor_mixer_peakl", n_resamples=30)
     assert sorted(found) == sorted(NAMES)
     for metric in ("weighted_f1", "ccc_arousal"):
         expected = compare_by_hand(name, metric, 30)
         assert found[metric] == pytest.approx(expected, abs=1e-9), metric
         assert found[metric]["difference"] < 0  # less skill
     # the other way round the sign is the other
-    turned = tables.compare(str(out), "tensor_mixer_peakl", name, n_resamples=30)["weighted_f1"]
+    turned = tables.differences(str(out), "tensor_mixer_peakl", name, n_resamples=30)["weighted_f1"]
     assert (turned["difference"], turned["low"]) == pytest.approx(
         (-found["weighted_f1"]["difference"], -found["weighted_f1"]["high"])
     )
     assert turned["p_t"] == pytest.approx(found["weighted_f1"]["p_t"])
 
 
+def test_two_rows_are_compared_in_a_table_corrected_over_its_metrics(out):
+    title, _, *table = tables.compare(str(out), "concat_hard", "tensor_mixer_peakl", n_resamples=30).splitlines()
+    assert title.startswith("concat_hard minus tensor_mixer_peakl, reading `selected`, 3 folds")
+    found = tables.differences(str(out), "concat_hard", "tensor_mixer_peakl", n_resamples=30)
+    corrected = holm_by_hand([found[name]["p_t"] for name in NAMES])
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+    assert [line[0] for line in lines] == HEADER[1:]
+    for line, name, p_value in zip(lines, NAMES, corrected, strict=True):
+        assert line[1] == "−" + shown(abs(found[name]["difference"]))
+        assert line[3] == ("< .001" if p_value < 0.001 else shown(p_value))
+
+
 def test_the_comparison_table_is_holm_corrected_over_all_its_tests(out, text):
     header, *lines = read_markdown(text)["Against tensor_mixer_peakl, reading `selected`"]
     assert header == ["", "metric", "difference", "95 % interval", "p (t)", "p (bootstrap)", "folds"]
     keys = [(name, metric) for name in SKILL if name != "tensor_mixer_peakl" for metric in ("weighted_f1", *NAMES[4:])]
-    by_row = {name: tables.compare(str(out), name, "tensor_mixer_peakl", n_resamples=200) for name, _ in keys}
+    by_row = {name: tables.differences(str(out), name, "tensor_mixer_peakl", n_resamples=200) for name, _ in keys}
     found = [by_row[name][metric] for name, metric in keys]
     corrected = {kind: holm_by_hand([one[kind] for one in found]) for kind in ("p_t", "p_bootstrap")}
     labels = dict(zip(NAMES, HEADER[1:], strict=True))
@@ -446,7 +458,7 @@ def test_rows_without_a_fold_in_common_are_not_compared(tmp_path):
     write_cell(tmp_path, "concat_hard", 0, table_of("concat_hard", 0))
     write_cell(tmp_path, "tensor_mixer_peakl", 3, table_of("tensor_mixer_peakl", 3))
     with pytest.raises(ValueError, match=r"concat_hard has \[0\], tensor_mixer_peakl has \[3\]"):
-        tables.compare(str(tmp_path), "concat_hard", "tensor_mixer_peakl")
+        tables.differences(str(tmp_path), "concat_hard", "tensor_mixer_peakl")
     # the table leaves the comparison out, and nothing else
     found = read_markdown(tables.build(str(tmp_path), n_resamples=5))
     assert len(found["Against tensor_mixer_peakl, reading `selected`"]) == 1 and len(found[SELECTED]) == 4
@@ -454,7 +466,7 @@ def test_rows_without_a_fold_in_common_are_not_compared(tmp_path):
 
 def test_a_row_that_is_not_there_is_named(out):
     with pytest.raises(ValueError, match="must be finished: text_only_peakl is not among concat_hard, "):
-        tables.compare(str(out), "concat_hard", "text_only_peakl")
+        tables.differences(str(out), "concat_hard", "text_only_peakl")
 
 
 def test_a_folder_without_a_finished_cell_is_an_error(tmp_path):

@@ -321,7 +321,20 @@ def _interval_table(rows: list[Row], intervals: dict) -> tuple[list[str], list[l
     ]
 
 
-def compare(folder: str, row_a: str, row_b: str, n_resamples: int = 2000) -> dict[str, dict[str, float]]:
+def compare(folder: str, row_a: str, row_b: str, n_resamples: int = 2000) -> str:
+    """Any two rows of a grid as a table: ``differences``, its p corrected (Holm) over the metrics of this table."""
+    found = differences(folder, row_a, row_b, n_resamples)
+    corrected = {kind: st.holm(np.array([one[kind] for one in found.values()])) for kind in ("p_t", "p_bootstrap")}
+    lines = [
+        [METRICS[metric], *_difference(one), *(_p(corrected[kind][index]) for kind in corrected)]
+        for index, (metric, one) in enumerate(found.items())
+    ]
+    n_folds = next(iter(found.values()))["n_folds"]
+    title = f"{row_a} minus {row_b}, reading `selected`, {n_folds} folds; both p Holm-corrected over this table"
+    return f"{title}\n\n{_markdown(['', 'difference', '95 % interval', 'p (t)', 'p (bootstrap)'], lines)}"
+
+
+def differences(folder: str, row_a: str, row_b: str, n_resamples: int = 2000) -> dict[str, dict[str, float]]:
     """Any two rows on the folds that both have: difference A - B, interval, p of both tests (not corrected), by metric.
 
     Raises:
@@ -381,10 +394,14 @@ def _comparison_table(rows: list[Row], reference: str, n_resamples: int) -> tupl
     for row in others:
         for metric in COMPARED:
             one = found[row.name, metric]
-            ends = "–" if np.isnan(one["low"]) else f"{_signed(one['low'])} to {_signed(one['high'])}"
             p_values = [_p(corrected[kind][row.name, metric]) for kind in ("p_t", "p_bootstrap")]
-            lines.append([row.title, METRICS[metric], _signed(one["difference"]), ends, *p_values, str(one["n_folds"])])
+            lines.append([row.title, METRICS[metric], *_difference(one), *p_values, str(one["n_folds"])])
     return ["", "metric", "difference", "95 % interval", "p (t)", "p (bootstrap)", "folds"], lines
+
+
+def _difference(one: dict[str, float]) -> tuple[str, str]:
+    ends = "–" if np.isnan(one["low"]) else f"{_signed(one['low'])} to {_signed(one['high'])}"
+    return _signed(one["difference"]), ends
 
 
 def _signed(value: float) -> str:
