@@ -38,7 +38,7 @@ from erc.corpora import N_FOLDS
 from erc.folds import NO_SPLIT
 from erc.labels import EMOTIONS, N_RATERS, VA_MAX, VA_MIN
 from erc.report import figures, raters, tables
-from erc.report.tables import short
+from erc.report.tables import short, short_p
 from erc.results import PROB, SOFT
 from erc.runs import status, write_atomically
 
@@ -500,8 +500,13 @@ def alignment_section(rows: list[tables.Row], path: Path) -> str:
         "disparity",
     ]
     lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))[1:]
+    shown = (short, short_p, short, short_p, short, short)
     body = [
-        [titles.get(name, name), *counts, *(short(float(value)) if value else "–" for value in values)]
+        [
+            titles.get(name, name),
+            *counts,
+            *(show(float(value or "nan")) for show, value in zip(shown, values, strict=True)),
+        ]
         for name, *rest in lines
         for counts, values in [(rest[:3], rest[3:])]
     ]

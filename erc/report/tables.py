@@ -326,7 +326,7 @@ def compare(folder: str, row_a: str, row_b: str, n_resamples: int = 2000) -> str
     found = differences(folder, row_a, row_b, n_resamples)
     corrected = {kind: st.holm(np.array([one[kind] for one in found.values()])) for kind in ("p_t", "p_bootstrap")}
     lines = [
-        [METRICS[metric], *_difference(one), *(_p(corrected[kind][index]) for kind in corrected)]
+        [METRICS[metric], *_difference(one), *(short_p(corrected[kind][index]) for kind in corrected)]
         for index, (metric, one) in enumerate(found.items())
     ]
     n_folds = next(iter(found.values()))["n_folds"]
@@ -394,7 +394,7 @@ def _comparison_table(rows: list[Row], reference: str, n_resamples: int) -> tupl
     for row in others:
         for metric in COMPARED:
             one = found[row.name, metric]
-            p_values = [_p(corrected[kind][row.name, metric]) for kind in ("p_t", "p_bootstrap")]
+            p_values = [short_p(corrected[kind][row.name, metric]) for kind in ("p_t", "p_bootstrap")]
             lines.append([row.title, METRICS[metric], *_difference(one), *p_values, str(one["n_folds"])])
     return ["", "metric", "difference", "95 % interval", "p (t)", "p (bootstrap)", "folds"], lines
 
@@ -405,10 +405,11 @@ def _difference(one: dict[str, float]) -> tuple[str, str]:
 
 
 def _signed(value: float) -> str:
-    return ("+" if value >= 0 else "−") + short(abs(value))
+    return ("+" if round(value, 3) >= 0 else "−") + short(abs(value))
 
 
-def _p(value: float) -> str:
+def short_p(value: float) -> str:
+    """A p value as ``short``, or that it is less than that can show."""
     if np.isnan(value):
         return "–"
     return "< .001" if value < 0.001 else short(value)
