@@ -1,8 +1,9 @@
 """Train one fold: compose the configuration, check it, build, fit, write the result.
 
     python train.py                                   the paper's main row
+    python train.py fusion=concat target=soft         another row
     python train.py dataset.validation_fold=3         another fold
-    python train.py experiment=demo                   synthetic corpus, tiny encoders, minutes on a CPU
+    python train.py experiment=demo                   synthetic corpora, tiny encoders, minutes on a CPU
 
 Any option of ``config/`` can be set on the command line; README lists them.
 """
@@ -10,8 +11,11 @@ Any option of ``config/`` can be set on the command line; README lists them.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
+from pathlib import Path
+from typing import Any, cast
 
 # before torch is loaded: OpenMP threads that spin while they wait make a CPU run four times slower beside other work
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -33,38 +37,63 @@ for name, value in {
 }.items():
     os.environ.setdefault(name, value)
 
+EXPERIMENTS = Path(__file__).resolve().parent / "config" / "experiment"
+
+MOVED = re.compile(r"(?P<demo>demo/)?(?P<fusion>\w+)_(?P<target>hard|soft|peakl)", re.ASCII)
+"""Names of experiments that are a fusion and a target by now."""
+
+
+def plain_name(fusion: str) -> str:
+    """A fusion's name without its size: ``small/concat`` -> ``concat``."""
+    return fusion.split("/")[-1]
+
+
+def check_experiment(arguments: list[str]) -> None:
+    """Ends the program with the new spelling if an argument names an experiment that is not there any more."""
+    names = [name for argument in arguments if argument.startswith("experiment=") for name in argument[11:].split(",")]
+    for name in names:
+        old = MOVED.fullmatch(name)
+        if (EXPERIMENTS / f"{name}.yaml").is_file() or not (old or name == "demo/grid"):
+            continue
+        new = "experiment=demo_grid"
+        if old:
+            new = f"{new} fusion=small/" if old["demo"] else "fusion="
+            new += f"{old['fusion']} target={old['target']}"
+        known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
+        sys.exit(f"An experiment is one of {known}: got {name}. A row is a fusion and a target now: {new}")
+
 
 OmegaConf.register_new_resolver("wandb_offline", wandb_offline, replace=True)
-OmegaConf.register_new_resolver("row_name", lambda experiment: experiment.split("/")[-1], replace=True)
+OmegaConf.register_new_resolver("row_name", lambda fusion, target: f"{plain_name(fusion)}_{target}", replace=True)
 OmegaConf.register_new_resolver("process_id", os.getpid, replace=True)
 OmegaConf.register_new_resolver("is_terminal", sys.stderr.isatty, replace=True)
 
 
 @hydra.main(version_base="1.3", config_path="config", config_name="train")
 def main(config: DictConfig) -> None:
-    """Entry point; ``config`` is composed by Hydra."""
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    """Trains one fold; Hydra composes ``config``."""
+    plain = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
     check_config(plain, TOP_LEVEL)
-    OmegaConf.save(OmegaConf.create(plain), os.path.join(plain["run_dir"], "config.yaml"))
     choices = HydraConfig.get().runtime.choices
     # this import is heavy, so it comes late: a misspelt option, --help and shell completion answer at once
     from erc.training import train_fold
 
     names = {
         "experiment": choices["experiment"],
-        "fusion": choices["fusion"].removeprefix("small/"),
+        "fusion": plain_name(choices["fusion"]),
         "target": plain["target"]["kind"],
     }
     try:
         train_fold(parts=instantiate(OmegaConf.create(plain), _convert_="all"), names=names, config=plain)
     except SystemExit as stopped:
-        sys.exit(stopped.code or 143)  # Lightning leaves with 0 when it is terminated; nothing was finished
+        sys.exit(stopped.code or 143)  # Lightning exits with 0 when it is terminated, although nothing is finished
     except Exception:
-        # a cell of a sweep has written its error down; the other cells go on, and the grid's status names it
+        # the error is written into the cell of the sweep; the other cells go on, and the grid's status names it
         if not (plain["resume"] and HydraConfig.get().mode == RunMode.MULTIRUN):
             raise
         traceback.print_exc()
 
 
 if __name__ == "__main__":
+    check_experiment(sys.argv[1:])
     main()

@@ -1,6 +1,7 @@
-"""Training step: seconds a segment by how batches are made, tiny encoders and the paper-size mixer, on this CPU.
+"""Time of training steps by the way in which batches are made; tiny encoders, the Tensor Mixer at paper size, this CPU.
 
-``published`` pads every segment to 7 s, ``random`` pads random batches to their longest, ``bucketed`` is ours.
+``published`` pads every segment to 7 s. ``random`` pads random batches to their longest segment. ``bucketed`` puts segments
+of similar length into one batch, as training does.
 
     python benchmarks/step.py --segments=160
 """
@@ -23,21 +24,26 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 
 def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats: int = 2) -> None:
-    """Times forward and backward over the same segments, the three ways in turn."""
+    """Prints seconds per segment, forward and backward, for the three ways in turn."""
     import torch
 
-    from erc import sample
-    from erc.batch import Collator, LengthBucketSampler, load_feature_extractor, load_tokenizer, make_loader
+    from erc.data import Collator, LengthBucketSampler
     from erc.datasets import HF_KEMD
-    from erc.encoders import AudioEncoder, TextEncoder
-    from erc.fusion.tensor_mixer import TensorMixer
-    from erc.losses import FocalLoss, MSELoss, MultitaskLoss
-    from erc.model import EmotionModel
+    from erc.model import (
+        AudioEncoder,
+        EmotionModel,
+        TensorMixer,
+        TextEncoder,
+        load_feature_extractor,
+        load_tokenizer,
+    )
+    from erc.synthetic import corpora
+    from erc.training import FocalLoss, MSELoss, MultitaskLoss, make_loader
 
     with tempfile.TemporaryDirectory() as folder:
-        sample.write(root=f"{folder}/corpora", sessions=5, segments=4, seconds=seconds, bio=False)
+        corpora.write(root=f"{folder}/corpora", sessions=5, segments=4, seconds=seconds, bio=False)
         view = HF_KEMD("train", 4, root=f"{folder}/corpora", cache_dir=f"{folder}/cache", num_data=segments)
-        collate = Collator(load_tokenizer("tiny"), load_feature_extractor("tiny"), "peakl")
+        collate = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "peakl")
         lengths = np.asarray(view.ds.with_format("numpy")["n_samples"][:]).clip(max=collate.max_samples)
         mixer = functools.partial(
             TensorMixer,
@@ -49,7 +55,8 @@ def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats
             channels_mlp_dim=256,
         )
         torch.manual_seed(0)
-        model = EmotionModel(functools.partial(AudioEncoder, "tiny"), functools.partial(TextEncoder, "tiny"), mixer)
+        encoders = {"audio": functools.partial(AudioEncoder, "tiny"), "text": functools.partial(TextEncoder, "tiny")}
+        model = EmotionModel(encoders, mixer)
         loss = MultitaskLoss(FocalLoss(), MSELoss(), 0.7, 0.3)
         order = np.random.default_rng(0).permutation(len(lengths))
         random_batches = [order[i : i + batch_size].tolist() for i in range(0, len(order), batch_size)]
@@ -64,12 +71,12 @@ def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats
                 n_padded = 0
                 started = time.perf_counter()
                 for batch in make_loader(view.ds, collate, sampler):
-                    waveform, mask = batch["waveform"], batch["waveform_mask"]
+                    audio = batch["inputs"]["audio"]
                     if way == "published":
-                        padding = (0, collate.max_samples - waveform.shape[1])
-                        waveform, mask = (torch.nn.functional.pad(part, padding) for part in (waveform, mask))
-                    n_padded += waveform.numel()
-                    out = model(waveform, mask, batch["token_ids"], batch["token_mask"])
+                        padding = (0, collate.max_samples - audio["values"].shape[1])
+                        audio = {name: torch.nn.functional.pad(part, padding) for name, part in audio.items()}
+                    n_padded += audio["values"].numel()
+                    out = model({"audio": audio, "text": batch["inputs"]["text"]})
                     losses = loss(
                         emotion_logits=out.emotion_logits, va=out.va, target=batch["target"], va_target=batch["va"]
                     )

@@ -11,53 +11,70 @@ import difflib
 import functools
 import importlib
 import inspect
-import netrc
-import os
+import json
+import re
 import types
 import typing
 from collections.abc import Callable
 from typing import Any, Literal, Union
 
-from erc.folds import Protocol
-from erc.targets import TargetKind
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-ALLOWED = frozenset(
-    {
-        "pytorch_lightning.Trainer",
+from erc.data import Protocol
+from erc.targets import TargetKind
+from erc.tracking import wandb_mode
+
+BUILDABLE = {
+    "dataset": {"erc.datasets"},
+    "dataloader": {"erc.training.loaders", "erc.data.collate"},
+    "encoders": {"erc.model.encoders"},
+    "fusion": {"erc.model.fusion"},
+    "model": {"erc.model.emotion_model", "erc.model.encoders", "erc.model.fusion"},
+    "loss": {"erc.training.losses"},
+    "optim": {"erc.training.optim"},
+    "scheduler": {"erc.training.optim"},
+    "callbacks": {"erc.training.history", "erc.training.checkpoints"},
+    "synthetic": {"erc.synthetic.corpora"},
+}
+"""Files of this package (or folders of files) whose functions and classes each group of options may build."""
+
+FOREIGN = {
+    "callbacks": {
         "pytorch_lightning.callbacks.EarlyStopping",
         "pytorch_lightning.callbacks.LearningRateMonitor",
         "pytorch_lightning.callbacks.ModelCheckpoint",
         "pytorch_lightning.callbacks.RichProgressBar",
         "pytorch_lightning.callbacks.TQDMProgressBar",
-        "pytorch_lightning.loggers.TensorBoardLogger",
-        "pytorch_lightning.loggers.WandbLogger",
-        "pytorch_lightning.strategies.DDPStrategy",
-    }
-)
-"""Outside this package, only these can be built from a configuration: a yaml is input, and ``_target_`` runs code."""
-
-PROGRAMS = frozenset({"doctor", "grid", "report", "training"})
-"""Modules of this package that start other programs or write elsewhere; nothing in them is a part of a run."""
+    },
+    "logger": {"pytorch_lightning.loggers.TensorBoardLogger", "pytorch_lightning.loggers.WandbLogger"},
+    "trainer": {"pytorch_lightning.Trainer", "pytorch_lightning.strategies.DDPStrategy"},
+}
+"""What each group may build of other packages: a yaml is input, and ``_target_`` runs code."""
 
 
 class NODES:
-    """Type of a group whose entries are all things to build: callbacks, loggers (a class, so that it pickles as itself)."""
+    """Type of a group whose entries are all things to build: encoders, callbacks, loggers.
+
+    It is a class and no plain object, so that it pickles as itself.
+    """
 
 
 TOP_LEVEL = {
     **dict.fromkeys(["dataset", "dataloader", "fusion", "model", "loss", "optim", "scheduler", "trainer"], dict),
-    "encoders": {"audio": dict, "text": dict},
+    "encoders": NODES,
     "target": {"kind": TargetKind},
     "callbacks": NODES,
     "logger": NODES,
-    "sample": dict | None,
+    "synthetic": dict | None,
     "seed": int,
     "protocol": Protocol,
     "ckpt_path": str | None,
     "resume": bool,
+    "accept_code": bool,
     "run_dir": str,
 }
 """Types of the top-level options; what a group with ``_target_`` takes is read off the code."""
+
 _SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -114,7 +131,7 @@ def _check_node(node: Any, path: str, complaints: list[str]) -> None:
 def _check_call(node: dict, path: str, complaints: list[str]) -> None:
     target = node["_target_"]
     try:
-        called = locate(target)
+        called = locate(target, re.split(r"[.\[]", path)[0])
     except ValueError as err:
         complaints.append(f"{path}._target_: {err}")
         return
@@ -152,64 +169,75 @@ def type_hints(called: Callable) -> dict[str, Any]:
     return hints
 
 
-def locate(target: str) -> Callable:
+def locate(target: str, group: str) -> Callable:
     """The function or class that a ``_target_`` names.
 
+    Args:
+        target: Dotted name.
+        group: Top-level option that the node stands in; it decides what may be built there.
+
     Raises:
-        ValueError: It may not be built from a configuration, or does not exist.
+        ValueError: It may not be built in that group, or does not exist.
     """
     if not isinstance(target, str):
         raise ValueError(f"expected a dotted name, got {target!r}")
-    if target not in ALLOWED and not target.startswith("erc."):
-        raise ValueError(
-            f"{target!r} may not be built from a configuration; allowed are erc.* and {', '.join(sorted(ALLOWED))}"
-        )
-    if target.split(".")[1] in PROGRAMS:
-        raise ValueError(f"{target!r} may not be built from a configuration: it is a program of its own")
+    ours, foreign = BUILDABLE.get(group, set()), FOREIGN.get(group, set())
+    refusal = (
+        f"{target!r} may not be built from a configuration in the group {group!r}; allowed are "
+        f"{', '.join(sorted([f'what {module} defines' for module in ours] + list(foreign))) or 'none'}"
+    )
+    if target not in foreign and not (target.startswith("erc.") and ours):
+        raise ValueError(refusal)
     module_name, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as err:
         raise ValueError(f"{target!r} does not exist ({err})") from err
-    # a module of ours holds foreign names, too (erc.media.struct): only what we define counts
-    if target not in ALLOWED and not (callable(found) and getattr(found, "__module__", "").startswith("erc.")):
-        raise ValueError(f"{target!r} may not be built from a configuration: erc does not define it")
+    if target in foreign:
+        return found
+    # a module of ours holds foreign names, too: only what it defines counts
+    home = getattr(found, "__module__", None) or ""
+    is_ours = any(home == module or home.startswith(f"{module}.") for module in ours)
+    if not (inspect.isroutine(found) or inspect.isclass(found)) or not is_ours or name.startswith("_"):
+        raise ValueError(refusal)
     return found
 
 
 def accepts(hint: Any, value: Any) -> bool:
-    """Whether a configuration's value fits a type annotation; a nested node fits everything that it can build."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any or hint is inspect.Parameter.empty or isinstance(hint, typing.TypeVar):
+    """Whether a configuration's value fits a type annotation.
+
+    Values are compared as JSON, in pydantic's strict mode: a list fits a tuple and a text fits a path, but no text is
+    taken for a number and no number for a truth value. A nested node fits everything that can be built; what it builds
+    is checked where the node stands.
+    """
+    if hint is inspect.Parameter.empty or isinstance(hint, typing.TypeVar):
         return True
-    if isinstance(value, dict) and "_target_" in value:
+    if _holds_node(value):
         return hint not in (int, float, bool, str, None, type(None))
-    if origin in (Union, types.UnionType):
-        return any(accepts(argument, value) for argument in arguments)
-    if origin is Literal:
-        return any(type(value) is type(choice) and value == choice for choice in arguments)
-    if hint is None or hint is type(None):
-        return value is None
-    if hint is bool:
-        return isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    kind = origin or hint
-    if kind in (tuple, list, collections.abc.Sequence, collections.abc.Iterable):
-        if not isinstance(value, list | tuple):
-            return False
-        if kind is tuple and arguments and arguments[-1] is not Ellipsis:
-            return len(value) == len(arguments) and all(map(accepts, arguments, value))
-        return not arguments or all(accepts(arguments[0], item) for item in value)
-    if kind in (dict, collections.abc.Mapping):
-        return isinstance(value, dict) and (
-            not arguments or all(accepts(arguments[0], k) and accepts(arguments[1], v) for k, v in value.items())
-        )
-    if kind is os.PathLike or (inspect.isclass(kind) and issubclass(kind, os.PathLike)):
-        return isinstance(value, str)
-    return inspect.isclass(kind) and isinstance(value, kind)
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:  # types that bring a configuration of their own
+        adapter = TypeAdapter(hint)
+    try:
+        adapter.validate_json(_as_json(value), strict=True)
+    except (ValidationError, TypeError):
+        return False
+    return True
+
+
+def _as_json(value: Any) -> str:
+    """JSON of a value; TypeError for what JSON would have to change: a key that is no text."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(str.__str__(key))}: {_as_json(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_as_json, value)) + "]"
+    return json.dumps(value)
+
+
+def _holds_node(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or any(map(_holds_node, value.values()))
+    return isinstance(value, list | tuple) and any(map(_holds_node, value))
 
 
 def describe(hint: Any) -> str:
@@ -229,16 +257,11 @@ def describe(hint: Any) -> str:
 
 @functools.cache
 def wandb_offline() -> bool:
-    """Whether Weights & Biases has to stay offline: no key in the environment, none in netrc. Says so once.
+    """Whether Weights & Biases stays offline (``erc.tracking``); says so once.
 
     It stands here and not in train.py: a launcher's worker must be able to import it, and cannot from a script.
     """
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE"):
-        return os.environ.get("WANDB_MODE", "online") != "online"
-    try:
-        is_known = any("wandb" in host for host in netrc.netrc().hosts)
-    except (OSError, netrc.NetrcParseError):
-        is_known = False
-    if not is_known:
+    mode, reason = wandb_mode()
+    if reason == "no key is known":
         print("Weights & Biases: no key is known, so figures stay in the run folder (wandb login, or logger=csv).")
-    return not is_known
+    return mode == "offline"

@@ -39,6 +39,10 @@ def soft_label(votes: np.ndarray) -> np.ndarray:
     Returns:
         (..., K) float64 in [0, 1]; rows sum to 1.
 
+    Examples:
+        >>> soft_label(np.array([0, 0, 2, 7, 0, 1, 0])).tolist()
+        [0.0, 0.0, 0.2, 0.7, 0.0, 0.1, 0.0]
+
     Raises:
         ValueError: A row has a negative count, no vote at all, or not K entries.
     """

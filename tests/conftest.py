@@ -1,4 +1,4 @@
-"""Shared fixtures: one small sample corpus and one build cache per test session. No test reaches the network."""
+"""Shared fixtures: small synthetic corpora and one build cache per test session. No test reaches the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from erc import sample
+from erc.synthetic import corpora as synthetic_corpora
+
+pytest_plugins = ["kemd_views"]  # fixtures of test_datasets and test_build
 
 # deadline: a busy machine is no fault of the code; derandomize: the same examples every time, nothing kept on disk
 settings.register_profile("erc", deadline=None, derandomize=True)
@@ -23,13 +25,13 @@ settings.load_profile("erc")
 
 @pytest.fixture(scope="session")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data folder (``root``) with both sample corpora: two sessions per fold and corpus, about 1,000 short segments.
+    """Data folder (``root``) with both synthetic corpora: two sessions per fold and corpus, about 1,000 short segments.
 
     It holds sessions with known defects: KEMDy19's 3, 4, 6, 7 and 9 (mis-numbered ids, a phantom row, empty EDA and
     TEMP cells, segments without files) and KEMDy20's 1, 12 and 17 (silent wavs). Shared by all tests: change a copy.
     """
     root = tmp_path_factory.mktemp("data")
-    sample.write(root=str(root), sessions=10, segments=3, seconds=1.0, bio=False)
+    synthetic_corpora.write(root=str(root), sessions=10, segments=3, seconds=1.0, bio=False)
     return root
 
 

@@ -1,8 +1,10 @@
-"""Imports run one way: a module imports only modules above it, and each heavy library comes in by its own doors."""
+"""Imports run one way, room by room; each heavy library comes in by its own door; files and functions stay readable."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,52 +13,78 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "erc"
 
-ORDER = (
-    ["labels", "peakl", "targets", "corpora", "annotations", "folds", "media", "sample", "datasets", "doctor"]
-    + ["batch", "pooling", "encoders", "fusion", "heads", "model", "losses", "metrics", "optim", "module", "datamodule"]
-    + ["callbacks", "runs", "statistics", "results", "configuration", "training", "report", "grid"]
-)
-"""The order in which the data flows. ``fusion`` and ``report`` are folders."""
+ORDER = [
+    "labels",
+    "peakl",
+    "targets",
+    "files",
+    "tracking",
+    "data",
+    "datasets",
+    "model",
+    "evaluation",
+    "training",
+    "synthetic",
+] + ["doctor", "report", "configuration", "grid", "__main__"]
+"""Rooms in the order in which the data flows: folders, and files that are a room of their own."""
+
+WITHIN = {
+    "data": ["options", "corpora", "segments", "kemdy_rows", "kemdy", "folds", "media", "build", "collate", "sampler"],
+    "model": ["pretrained", "encoders", "pooling", "fusion", "heads", "emotion_model"],
+    "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "corpora"],
+    "doctor": ["findings", "evidence", "annotations", "counts", "audio", "transcripts", "across_folds"]
+    + ["packages", "machine", "diagnosis", "terminal", "commands"],
+    "report": [
+        "rendering",
+        "grid_results",
+        "comparisons",
+        "single_tables",
+        "tables",
+        "raters",
+        "projection",
+        "figures",
+        "page",
+    ],
+}
+"""Order within a room, where the room has a flow of its own."""
 
 DOORS = {
-    "transformers": {"batch", "encoders"},
-    "peft": {"encoders"},
-    "pytorch_lightning": {"module", "datamodule", "callbacks", "training"},
-    "datasets": {"datasets"},
+    "transformers": {"model/pretrained", "model/encoders"},
+    "peft": {"model/pretrained"},
+    "pytorch_lightning": {"training"},
+    "datasets": {"data/build", "datasets"},
+    "pydantic": {"configuration"},
     "hydra": {"grid"},
     "omegaconf": {"grid"},
     "wandb": set(),
     "matplotlib": {"report"},
-    "seaborn": {"report"},
     "umap": {"report"},
     "plotly": {"report"},
+    "jinja2": {"report"},
+    "gradio": set(),
 }
-"""Modules that may import a library. Hydra belongs to train.py; ``grid`` composes as train.py does, to know a cell's identity."""
+"""Rooms, or single files, that may import a library. Hydra belongs to train.py; ``grid`` composes as train.py does, to know
+a cell's identity."""
 
-LIGHT = ORDER[: ORDER.index("batch")]
-"""What ``python -m fire erc.datasets HF_KEMD`` loads: no torch at import, so that it starts fast."""
+MAX_FILE_LINES = 350
+MAX_BODY_LINES = 60
 
 
 def sources() -> dict[str, str]:
-    """Name of each module, ``fusion/mixer`` for one in a folder, and its text."""
-    return {
-        str(path.relative_to(PACKAGE).with_suffix("")): path.read_text(encoding="utf-8")
-        for path in sorted(PACKAGE.rglob("*.py"))
+    """Name of each module, ``data/media`` for one in a room, and its text; a room's face (``.pyi``) is ``data/__init__``."""
+    found = {
+        str(path.relative_to(PACKAGE).with_suffix("")): path.read_text(encoding="utf-8") for path in python_files()
     }
+    return found
 
 
-def imported(source: str, only_at_import: bool = False) -> Iterator[str]:
-    """Dotted names that a module imports, those inside functions as well unless ``only_at_import``."""
-    tree = ast.parse(source)
-    inside = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for node in ast.walk(function)
-    }
-    for node in ast.walk(tree):
-        if only_at_import and id(node) in inside:
-            continue
+def python_files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(source: str) -> Iterator[str]:
+    """Dotted names that a module imports, those inside functions as well."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -64,22 +92,34 @@ def imported(source: str, only_at_import: bool = False) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def backward_imports(modules: dict[str, str]) -> list[str]:
-    """Imports that run against ``ORDER``, as "module -> imported one"."""
+def is_room(name: str) -> bool:
+    return (PACKAGE / name).is_dir()
+
+
+def complaints(modules: dict[str, str]) -> list[str]:
+    """Imports that run against the order, or reach behind another room's face."""
     found = []
     for name, source in modules.items():
-        here = name.split("/")[0]
+        here, *rest = name.split("/")
         for dotted in imported(source):
             parts = dotted.split(".")
             if parts[0] != "erc" or len(parts) == 1 or parts[1].startswith("__"):
                 continue
-            is_above = parts[1] in ORDER and ORDER.index(parts[1]) < ORDER.index(here)
-            # one row of the table does not import another; the building block they share may be imported
-            is_block = here == "fusion" == parts[1] and parts[2:3] == ["mixer"] and name != "fusion/mixer"
-            is_within = here == "report" == parts[1]
-            if not (is_above or is_block or is_within):
-                found.append(f"{name} -> {dotted}")
+            there = parts[1]
+            if there == here:
+                order = WITHIN.get(here, [])
+                if rest and rest[0] in order and len(parts) > 2 and parts[2] in order:
+                    if order.index(parts[2]) > order.index(rest[0]):
+                        found.append(f"{name} -> {dotted}: runs backwards within the room")
+            elif ORDER.index(there) > ORDER.index(here):
+                found.append(f"{name} -> {dotted}: runs backwards")
+            elif is_room(there) and len(parts) > 3 and is_file_of(there, parts[2]):
+                found.append(f"{name} -> {dotted}: reaches behind the face of {there}")
     return found
+
+
+def is_file_of(room: str, name: str) -> bool:
+    return (PACKAGE / room / f"{name}.py").is_file()
 
 
 def foreign_doors(modules: dict[str, str]) -> list[str]:
@@ -88,39 +128,52 @@ def foreign_doors(modules: dict[str, str]) -> list[str]:
         f"{name} imports {library}"
         for name, source in modules.items()
         for library in {dotted.split(".")[0] for dotted in imported(source)} & set(DOORS)
-        if name.split("/")[0] not in DOORS[library]
+        if not any(name == door or name.startswith(f"{door}/") for door in DOORS[library])
     ]
 
 
-def test_every_module_has_its_place_in_the_order():
+def test_every_room_has_its_place_in_the_order():
     found = {name.split("/")[0] for name in sources()} - {"__init__"}
-    assert found == set(ORDER), "a new module gets a line in ORDER and in README's code structure"
+    assert found == set(ORDER), "a new room gets a place in ORDER and in README's code structure"
 
 
-def test_the_readme_lists_the_modules_in_this_order():
+def test_the_readme_lists_the_rooms_in_this_order():
     text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Code structure")[1].split("```")[1]
     listed = [line.split()[0].removesuffix(".py").removesuffix("/") for line in text.strip().splitlines()]
-    assert listed == sorted(listed, key=ORDER.index)
-    assert set(listed) == set(ORDER), "README's code structure and the modules differ"
+    assert listed == ORDER
 
 
-def test_imports_run_one_way():
-    assert backward_imports({name: source for name, source in sources().items() if name != "__init__"}) == []
+def test_every_file_has_its_place_in_its_room():
+    for room, order in WITHIN.items():
+        found = {path.stem for path in (PACKAGE / room).iterdir() if path.suffix == ".py" or path.is_dir()}
+        assert found - {"__init__", "__pycache__"} == set(order), room
+
+
+def test_each_face_lists_every_file_of_its_room():
+    for room in (name for name in ORDER if is_room(name)):
+        docstring = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8")))
+        for path in (PACKAGE / room).iterdir():
+            if path.suffix == ".py" and not path.stem.startswith("__"):
+                assert f"    {path.name} " in docstring, f"{room}/__init__.py: a line on {path.name}"
+
+
+def test_imports_run_one_way_and_through_the_faces():
+    assert complaints({name: source for name, source in sources().items() if name != "__init__"}) == []
 
 
 @pytest.mark.parametrize(
     ("name", "source"),
     [
         ("labels", "from erc.peakl import peak_label"),
-        ("model", "import erc.losses"),
-        ("metrics", "def f():\n    from erc import results"),
-        ("report/tables", "from erc.grid import Cell"),
-        ("fusion/concat", "from erc.fusion.tensor_mixer import TensorMixer"),
-        ("results", "from erc.report.tables import table"),
+        ("model/heads", "import erc.training"),
+        ("evaluation/metrics", "def f():\n    from erc.training import state_of"),
+        ("report/tables", "from erc.grid import main"),
+        ("data/folds", "from erc.data.build import Build"),
+        ("report/tables", "from erc.evaluation.metrics import evaluate"),
     ],
 )
-def test_an_import_that_runs_backwards_would_be_found(name, source):
-    assert len(backward_imports({name: source})) == 1
+def test_an_import_that_runs_backwards_or_behind_a_face_would_be_found(name, source):
+    assert len(complaints({name: source})) == 1
 
 
 def test_heavy_libraries_come_in_by_their_doors_only():
@@ -129,24 +182,62 @@ def test_heavy_libraries_come_in_by_their_doors_only():
 
 @pytest.mark.parametrize(
     ("name", "source"),
-    [("losses", "import wandb"), ("model", "from transformers import AutoModel"), ("training", "import hydra.utils")],
+    [
+        ("training/losses", "import wandb"),
+        ("model/heads", "from transformers import AutoModel"),
+        ("training/run", "import hydra.utils"),
+    ],
 )
 def test_a_library_that_comes_in_elsewhere_would_be_found(name, source):
     assert len(foreign_doors({name: source})) == 1
 
 
-def test_the_package_itself_imports_nothing():
-    assert list(imported(sources()["__init__"])) == []
+@pytest.mark.parametrize(
+    "module", ["erc", *(f"erc.{room}" for room in ORDER if is_room(room)), "erc.__main__", "erc.tracking", "erc.files"]
+)
+def test_a_face_imports_nothing_heavy(module):
+    """``python -m erc`` and ``--help`` answer at once."""
+    heavy = "{'torch', 'transformers', 'datasets', 'pandas', 'matplotlib', 'pytorch_lightning', 'sklearn', 'scipy'}"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
 
 
-def test_what_builds_the_data_set_imports_no_torch_at_the_top():
-    heavy = {"torch", "torchaudio", "transformers", "pytorch_lightning"}
-    for name in LIGHT:
-        assert not heavy & {dotted.split(".")[0] for dotted in imported(sources()[name], only_at_import=True)}, name
+def test_what_builds_the_data_set_imports_no_torch():
+    """``python -m fire erc.datasets HF_KEMD`` starts fast, and its workers are processes without torch."""
+    code = "import sys, erc.datasets, erc.data.build; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "False"
+
+
+def test_every_name_of_a_face_can_be_had():
+    rooms = ", ".join(f"erc.{room}" for room in ORDER if is_room(room))
+    code = f"import {rooms}"
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=ROOT, env={**__import__("os").environ, "EAGER_IMPORT": "1"}
+    )
+
+
+def test_no_file_is_longer_than_a_reader_can_hold():
+    files = [*python_files(), *PACKAGE.rglob("*.js"), *PACKAGE.rglob("*.css")]
+    lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in files}
+    assert {name: n for name, n in lengths.items() if n > MAX_FILE_LINES} == {}
+
+
+def test_no_function_body_is_longer_than_a_screen():
+    found = {}
+    for path in python_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                n_lines = node.end_lineno - first.lineno + 1
+                if n_lines > MAX_BODY_LINES:
+                    found[f"{path.relative_to(ROOT)}:{node.name}"] = n_lines
+    assert found == {}
 
 
 def test_no_module_stops_in_a_debugger_or_swallows_every_exception():
-    for path in [*PACKAGE.rglob("*.py"), ROOT / "train.py"]:
+    for path in [*python_files(), ROOT / "train.py"]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):

@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict, read_write
 
 import train
 from erc.configuration import TOP_LEVEL, check_config, locate
@@ -30,13 +30,16 @@ def options(group: str) -> list[str]:
     return sorted(str(path.relative_to(CONFIG / group).with_suffix("")) for path in (CONFIG / group).rglob("*.yaml"))
 
 
+ROWS = [("fusion=concat", "target=soft"), ("experiment=demo_grid", "fusion=small/text_only", "target=peakl")]
+"""How two rows of the table are typed."""
+
 GROUPS = sorted(path.name for path in CONFIG.iterdir() if path.is_dir() and path.name not in ("loss", "experiment"))
 GROUPS += ["loss/emotion", "loss/va"]
 
 
 def choices() -> list[tuple[str, ...]]:
     """What is typed: each experiment by itself; the n-th option of every other group together, so that all are met."""
-    found = [(f"experiment={name}",) for name in options("experiment")]
+    found = [(f"experiment={name}",) for name in options("experiment")] + ROWS
     by_group = [[f"{group}={name}" for name in options(group)] for group in GROUPS]
     return found + [
         tuple(typed[min(n, len(typed) - 1)] for typed in by_group) for n in range(max(len(typed) for typed in by_group))
@@ -127,7 +130,15 @@ def test_the_command_itself_shows_what_it_composes():
 
 @pytest.mark.parametrize(
     "override",
-    ["dataset.validation_flod=3", "fusion=tensormixer", "encoder=tiny", "optim.lr.mixer=1", "experiment=dmeo", "sed=1"],
+    [
+        "dataset.validation_flod=3",
+        "fusion=tensormixer",
+        "debug=overfitting",
+        "encoder=tiny",
+        "optim.lr.mixer=1",
+        "experiment=dmeo",
+        "sed=1",
+    ],
 )
 def test_a_misspelt_override_does_not_compose(composed, override):
     with pytest.raises(Exception, match=re.escape(override.split("=")[0].split(".")[-1])):
@@ -147,6 +158,42 @@ def test_plain_train_is_the_paper_s_main_row(composed):
     assert composed() == composed("experiment=paper", "fusion=tensor_mixer", "target=peakl", "encoders=paper")
 
 
+def test_an_experiment_is_a_size_and_a_row_is_a_fusion_and_a_target():
+    assert options("experiment") == ["demo", "demo_grid", "paper"]
+
+
+def test_the_grid_s_demo_is_the_demo_with_less_data_and_fewer_epochs(composed):
+    demo, small = composed("experiment=demo"), composed("experiment=demo_grid")
+    assert (small["synthetic"]["segments"], demo["synthetic"]["segments"]) == (4, 5)
+    assert (small["trainer"]["max_epochs"], demo["trainer"]["max_epochs"]) == (6, 8)
+    collate = small["dataloader"]["collate"] | {"max_samples": demo["dataloader"]["collate"]["max_samples"]}
+    for part in ("synthetic", "trainer", "dataset"):
+        small[part] = demo[part]
+    small["dataloader"] = small["dataloader"] | {"collate": collate}
+    assert small == demo
+
+
+def test_a_run_s_folder_names_its_row(composed):
+    for overrides, row in (
+        ([], "paper/tensor_mixer_peakl"),
+        (["experiment=demo", "target=hard"], "demo/tensor_mixer_hard"),
+    ):
+        with initialize_config_dir(str(CONFIG), version_base="1.3"):
+            config = compose("train", overrides, return_hydra_config=True)
+        with open_dict(config), read_write(config.hydra):
+            config.hydra.job.num = 3
+        HydraConfig.instance().set_config(config)
+        assert config.hydra.run.dir.startswith(f"outputs/{row}/fold4-seed42/")
+        assert config.hydra.sweep.subdir == f"3-{row.split('/')[1]}-fold4-seed42"
+
+
+def test_overfitting_trains_and_validates_on_the_same_segments_and_never_stops_early(composed):
+    config = composed("experiment=demo", "debug=overfit")
+    assert (config["dataset"]["validation_fold"], config["dataset"]["num_data"]) == (-1, 8)
+    assert config["callbacks"]["early_stopping"]["patience"] > config["trainer"]["max_epochs"]
+    assert config["dataloader"]["batch_size"] == 8 and config["encoders"]["audio"]["layerdrop"] == 0.0
+
+
 def test_two_runs_that_start_in_the_same_second_have_folders_of_their_own(composed):
     with initialize_config_dir(str(CONFIG), version_base="1.3"):
         config = compose("train", return_hydra_config=True)
@@ -157,24 +204,27 @@ def test_two_runs_that_start_in_the_same_second_have_folders_of_their_own(compos
 # --- defaults ---------------------------------------------------------------------------------------------------------
 GIVEN_BY_THE_PROGRAM = {
     "erc.datasets.HF_KEMD": {"mode", "protocol", "drop_tied"},
-    "erc.datamodule.SegmentData": {"train", "valid", "test", "seed"},
-    "erc.batch.Collator": {"tokenizer", "feature_extractor"},
+    "erc.training.SegmentData": {"train", "valid", "test", "seed"},
+    "erc.data.Collator": {"tokenizer", "feature_extractor"},
 }
 """Arguments that the program adds, so that no yaml holds them; ``optimizer`` and ``total_steps`` of schedules as well."""
 
 
-def is_declared_here(target: str) -> bool:
+def is_declared_here(target: str, group: str) -> bool:
     """Whether the arguments are this repository's, not those of a class of Lightning's that it extends."""
-    return target.startswith("erc.") and (not inspect.isclass(locate(target)) or "__init__" in vars(locate(target)))
+    if not target.startswith("erc."):
+        return False
+    found = locate(target, group)
+    return not inspect.isclass(found) or "__init__" in vars(found)
 
 
-def calls(node: object, path: str = ""):
-    """Every node with a target of ours in the yaml files, with the place where it stands."""
+def calls(node: object, group: str, path: str = ""):
+    """Every node with a target of ours in a group's yaml files, with the place where it stands."""
     if isinstance(node, dict):
-        if is_declared_here(node.get("_target_", "")):
+        if is_declared_here(node.get("_target_", ""), group):
             yield path, node
         for key, value in node.items():
-            yield from calls(value, f"{path}.{key}")
+            yield from calls(value, group, f"{path}.{key}")
 
 
 def shipped_calls() -> list:
@@ -183,13 +233,14 @@ def shipped_calls() -> list:
         name = str(path.relative_to(CONFIG))
         if not name.startswith(("experiment/", "debug/")):  # these are there to differ
             node = OmegaConf.to_container(OmegaConf.create(yaml.safe_load(path.read_text(encoding="utf-8"))))
-            found += [pytest.param(call, id=name + where) for where, call in calls(node)]
+            group = name.split("/")[0]
+            found += [pytest.param(group, call, id=name + where) for where, call in calls(node, group)]
     return found
 
 
-@pytest.mark.parametrize("call", shipped_calls())
-def test_a_default_in_a_yaml_is_the_default_of_the_code(call):
-    parameters = inspect.signature(locate(call["_target_"])).parameters
+@pytest.mark.parametrize(("group", "call"), shipped_calls())
+def test_a_default_in_a_yaml_is_the_default_of_the_code(group, call):
+    parameters = inspect.signature(locate(call["_target_"], group)).parameters
     for name, value in call.items():
         is_filled_in_later = isinstance(value, dict) or (isinstance(value, str) and value.startswith("${"))
         if name.startswith("_") or name == "defaults" or is_filled_in_later:
@@ -199,14 +250,14 @@ def test_a_default_in_a_yaml_is_the_default_of_the_code(call):
             assert (tuple(value) if isinstance(value, list) else value) == default, name
 
 
-@pytest.mark.parametrize("call", shipped_calls())
-def test_every_argument_stands_in_the_yaml_or_is_given_by_the_program(call):
+@pytest.mark.parametrize(("group", "call"), shipped_calls())
+def test_every_argument_stands_in_the_yaml_or_is_given_by_the_program(group, call):
     target = call["_target_"]
-    given = GIVEN_BY_THE_PROGRAM.get(target, set()) | {"optimizer", "total_steps", "model", "audio_dim", "text_dim"}
-    parameters = inspect.signature(locate(target)).parameters
+    given = GIVEN_BY_THE_PROGRAM.get(target, set()) | {"optimizer", "total_steps", "model", "dims"}
+    parameters = inspect.signature(locate(target, group)).parameters
     expected = {name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)} - given
     in_yaml = {name for name in call if not name.startswith("_")} - {"defaults"}
-    if target == "erc.losses.MultitaskLoss":
+    if target == "erc.training.MultitaskLoss":
         in_yaml |= {"emotion", "va"}  # a defaults list puts them there
     assert in_yaml == expected, "an option that no yaml shows cannot be found"
 
@@ -226,12 +277,12 @@ def test_the_paper_s_hyper_parameters_are_the_published_ones(composed):
         "tokens_mlp_dim": 1024, "channels_mlp_dim": 256, "dropout": 0.0,
     }  # fmt: skip
     assert (config["loss"]["emotion_weight"], config["loss"]["va_weight"]) == (0.7, 0.3)
-    assert config["loss"]["emotion"] == {"_target_": "erc.losses.FocalLoss", "gamma": 2.0, "weighting": "segment"}
-    assert config["loss"]["va"] == {"_target_": "erc.losses.MSELoss"}
-    assert config["optim"]["lr"] == {"audio_encoder": 1e-5, "text_encoder": 1e-5, "fusion": 1e-4, "heads": 1e-4}
+    assert config["loss"]["emotion"] == {"_target_": "erc.training.FocalLoss", "gamma": 2.0, "weighting": "segment"}
+    assert config["loss"]["va"] == {"_target_": "erc.training.MSELoss"}
+    assert config["optim"]["lr"] == {"audio": 1e-5, "text": 1e-5, "fusion": 1e-4, "heads": 1e-4}
     assert (config["optim"]["eps"], config["optim"]["weight_decay"]) == (1e-8, 1e-6)
     schedule = config["scheduler"]
-    assert schedule["_target_"] == "erc.optim.cosine_restarts"
+    assert schedule["_target_"] == "erc.training.cosine_restarts"
     assert (schedule["first_period"], schedule["factor"], schedule["min_lr"]) == (500, 2, 1e-7)
     assert (config["trainer"]["max_epochs"], config["trainer"]["gradient_clip_val"]) == (30, 1.0)
     stop, best = config["callbacks"]["early_stopping"], config["callbacks"]["best"]
@@ -243,7 +294,7 @@ def test_the_paper_s_hyper_parameters_are_the_published_ones(composed):
 
 def test_the_demo_needs_no_licence_no_network_and_no_gpu(composed):
     config = composed("experiment=demo")
-    assert config["sample"] is not None and config["dataset"]["root"] == config["sample"]["root"]
+    assert config["synthetic"] is not None and config["dataset"]["root"] == config["synthetic"]["root"]
     assert config["encoders"]["audio"]["name"] == config["encoders"]["text"]["name"] == "tiny"
     assert config["trainer"]["accelerator"] == "cpu" and config["logger"] == {}
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import label_binarize
 
-from erc.corpora import KEMDY19, KEMDY20
+from erc.data.corpora import KEMDY19, KEMDY20
 from erc.labels import EMOTIONS, N_EMOTIONS, N_RATERS, count_votes, hard_label, is_tied, one_hot, soft_label
 
 SURPRISE, FEAR, ANGRY, NEUTRAL, HAPPY, SAD, DISGUST = range(7)

@@ -1,24 +1,18 @@
-"""Number -> paper: tables, figures, rater agreement.
+"""Run folders -> tables, figures, a page; ratings -> agreement. May read everything of the package.
 
-May read everything of the package; nothing imports it but the grid, which ends in a table.
+    rendering.py      report values (document, section, table); numbers, Markdown, LaTeX
+    grid_results.py   run folders -> rows of the table
+    comparisons.py    intervals and differences of rows
+    single_tables.py  each table of a grid as a value
+    tables.py         all tables -> one document; table.md, table.csv, table.tex
+    raters.py         how far the raters of a corpus agree
+    projection.py     vectors in front of the heads -> a map in two dimensions
+    figures/          one file per figure
+    page/             one HTML page with everything
+
 ``python -m fire erc.report build --runs=runs/paper --out=report/`` writes tables, figures and one HTML page of a grid.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-
-def build(
-    runs: str,
-    out: str = "report",
-    row: str | None = None,
-    with_media: bool = False,
-    max_audio_mb: float = 12.0,
-    n_resamples: int = 2000,
-    seed: int = 42,
-) -> str:
-    """Tables, figures and the page of a grid: see ``page.build``."""
-    from erc.report import page  # matplotlib and more: importing this package stays cheap
-
-    return page.build(
-        runs, out, row=row, with_media=with_media, max_audio_mb=max_audio_mb, n_resamples=n_resamples, seed=seed
-    )
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,290 @@
+"""Table of segments + media -> one data set on disk, in Arrow shards with a manifest.
+
+There is one build per corpus. Its name holds a fingerprint of everything that goes into it: every row of the table,
+size and modification time of every file, and the format version. A build is written to a temporary folder, which is
+renamed when the build is whole. A second process waits for the first. Checksums are compared whenever a build is
+opened.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from operator import attrgetter, itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import xxhash
+from datasets import Dataset, Features, List, Value, concatenate_datasets
+from filelock import FileLock, Timeout
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from erc.data.corpora import CORPORA, Corpus, find_folder, parse_dataset_name
+from erc.data.kemdy import read_annotations
+from erc.data.media import MediaError, clean_transcript, read_transcript, read_waveform
+from erc.data.segments import BIO_COLUMNS, Annotations, AudioKind, BadSegment, TextKind
+from erc.labels import N_EMOTIONS, N_RATERS
+
+FORMAT_VERSION = 1
+"""Raise it whenever the code writes other content for the same corpus: builds of an earlier version are then not used."""
+
+SEGMENTS_PER_SHARD = 250
+
+MANIFEST = "MANIFEST.json"
+
+STALE_SECONDS = 24 * 3600
+"""A temporary folder of this age belongs to a build that died; the next build removes it."""
+
+FEATURES = Features(
+    {
+        "segment_id": Value("string"),
+        "corpus": Value("string"),
+        "session": Value("int64"),
+        "dialogue": Value("string"),
+        "speaker": Value("string"),
+        "gender": Value("string"),
+        "start": Value("float64"),
+        "end": Value("float64"),
+        "waveform": List(Value("int16")),
+        "n_samples": Value("int64"),
+        "transcript": Value("string"),
+        "transcript_clean": Value("string"),
+        "votes": List(Value("int64"), length=N_EMOTIONS),
+        "hard_label": Value("int64"),
+        "is_tied": Value("bool"),
+        "valence": Value("float64"),
+        "arousal": Value("float64"),
+        "emotion_ratings": List(Value("int64"), length=N_RATERS),
+        "valence_ratings": List(Value("int64"), length=N_RATERS),
+        "arousal_ratings": List(Value("int64"), length=N_RATERS),
+        **{column: Value("float64") for column in BIO_COLUMNS},
+        "in_paper": Value("bool"),
+    }
+)
+
+
+def corpora_fingerprint(dataset_name: str, root: str) -> str:
+    """Fingerprint of the corpora under ``root``, as every ``HF_KEMD`` view of them has it; builds nothing."""
+    corpora = parse_dataset_name(dataset_name)
+    tables = [read_source(corpus.name, str(find_folder(corpus, root).resolve())).table for corpus in corpora]
+    return "-".join(Build(corpus, table, Path()).fingerprint for corpus, table in zip(corpora, tables, strict=True))
+
+
+@functools.lru_cache(maxsize=4)
+def read_source(corpus_name: str, folder: str) -> Annotations:
+    """Annotations of a corpus; read once per process, because the training and the validation view both ask."""
+    return read_annotations(CORPORA[corpus_name], Path(folder))
+
+
+class Build:
+    """One data set on disk: shards of Arrow streams and a manifest that was written last.
+
+    Args:
+        corpus: Facts of the corpus.
+        table: Rows that go in (``segments.COLUMNS``).
+        cache_dir: Where builds are kept.
+    """
+
+    def __init__(self, corpus: Corpus, table: pd.DataFrame, cache_dir: Path) -> None:
+        self.corpus, self.table = corpus, table
+        content = table.drop(columns=["wav_path", "txt_path"]).to_json(orient="split", double_precision=15)
+        schema = str(FEATURES.arrow_schema.remove_metadata())
+        key = f"{FORMAT_VERSION}\n{schema}\n{content}"
+        self.fingerprint = hashlib.sha256(key.encode()).hexdigest()[:16]
+        self.path = cache_dir / f"{corpus.name}-{self.fingerprint}"
+
+    def is_ready(self) -> bool:
+        """Whether a finished build is there; ``load`` checks its content."""
+        return (self.path / MANIFEST).is_file()
+
+    def load(self, num_proc: int | None) -> tuple[Dataset, list[BadSegment]]:
+        """The data set, and the segments whose media cannot be used; builds where no whole build is there."""
+        manifest = self._read_manifest()
+        if manifest is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(f"{self.path}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                print(f"Another process is building {self.path}: waiting for it.", file=sys.stderr)
+                lock.acquire()
+            try:
+                manifest = self._read_manifest() or self._write(num_proc)
+            finally:
+                lock.release()
+        shards = [Dataset.from_file(str(self.path / shard["name"])) for shard in manifest["shards"]]
+        if not shards:
+            return Dataset.from_dict({name: [] for name in FEATURES}, features=FEATURES), _bad_from(manifest)
+        return concatenate_datasets(shards), _bad_from(manifest)
+
+    def _read_manifest(self) -> dict[str, Any] | None:
+        """The manifest of a build whose shards are all whole; None where the build must be made."""
+        try:
+            manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+            if manifest["fingerprint"] != self.fingerprint:
+                raise KeyError(manifest["fingerprint"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            manifest = {"shards": [{"name": MANIFEST, "bytes": -1, "xxh3": ""}]}
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            is_whole = list(pool.map(self._is_whole, manifest["shards"]))
+        if all(is_whole):
+            return manifest
+        damaged = [shard["name"] for shard, whole in zip(manifest["shards"], is_whole, strict=True) if not whole]
+        print(f"{self.path} is damaged ({', '.join(damaged[:3])}): building it again.", file=sys.stderr)
+        return None
+
+    def _is_whole(self, shard: dict[str, Any]) -> bool:
+        path = self.path / shard["name"]
+        return path.is_file() and path.stat().st_size == shard["bytes"] and _checksum(path) == shard["xxh3"]
+
+    def _write(self, num_proc: int | None) -> dict[str, Any]:
+        """Writes the build and gives its manifest; the caller holds the lock."""
+        self._sweep()
+        self._check_room()
+        temporary = self.path.parent / f".{self.path.name}.tmp-{os.getpid()}"
+        temporary.mkdir(mode=0o700)  # human-subject data: for the owner only
+        shards, bad = self._write_shards(temporary, num_proc)
+        manifest = {
+            "format": FORMAT_VERSION,
+            "corpus": self.corpus.name,
+            "fingerprint": self.fingerprint,
+            "n_segments": sum(shard["n_segments"] for shard in shards),
+            "shards": [shard for shard in shards if shard["n_segments"]],
+            "bad": [asdict(problem) for problem in bad],
+        }
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+        os.replace(temporary, self.path)
+        return manifest
+
+    def _sweep(self) -> None:
+        """Removes a damaged build, and what killed builds left behind."""
+        for leftover in self.path.parent.glob(f".{self.path.name}.tmp-*"):
+            # this process holds the lock, so no build is writing here (at most a killed build's worker, for a moment)
+            shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in self.path.parent.glob(".*.tmp-*"):
+            if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+    def _check_room(self) -> None:
+        need = int(self.table["wav_bytes"].sum() * 1.05) + 50_000_000
+        free = shutil.disk_usage(self.path.parent).free
+        if free < need:
+            raise OSError(
+                f"The data set of {self.corpus.name} needs {need / 1e9:.1f} GB under {self.path.parent.absolute()}: "
+                f"{free / 1e9:.1f} GB are free. Make room, or set dataset.cache_dir to another disk."
+            )
+
+    def _write_shards(self, folder: Path, num_proc: int | None) -> tuple[list[dict[str, Any]], list[BadSegment]]:
+        """Facts of each shard, and the bad segments of all; both in a fixed order, whatever the number of processes."""
+        jobs = (
+            delayed(write_shard)(
+                self.corpus.name,
+                self.table.iloc[start : start + SEGMENTS_PER_SHARD].to_dict("records"),
+                str(folder / f"shard-{number:05d}.arrow"),
+            )
+            for number, start in enumerate(range(0, len(self.table), SEGMENTS_PER_SHARD))
+        )
+        shards: list[dict[str, Any]] = []
+        bad: list[BadSegment] = []
+        with tqdm(
+            total=len(self.table), desc=f"Building {self.corpus.name}", unit="segment", mininterval=1
+        ) as progress:
+            for shard, problems in Parallel(n_jobs=max(1, num_proc or 1), return_as="generator_unordered")(jobs):
+                shards.append(shard)
+                bad += problems
+                progress.update(shard["n_segments"] + len(problems))
+        return sorted(shards, key=itemgetter("name")), sorted(bad, key=attrgetter("segment_id"))
+
+
+def _bad_from(manifest: dict[str, Any]) -> list[BadSegment]:
+    """The bad segments of a build; one of an earlier version gives them no kind."""
+    return [BadSegment(**problem) for problem in manifest["bad"]]
+
+
+def _checksum(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_shard(corpus_name: str, rows: list[dict[str, Any]], path: str) -> tuple[dict[str, Any], list[BadSegment]]:
+    """Reads the media of some rows and writes one Arrow stream; runs in a worker process.
+
+    Returns:
+        name, bytes, xxh3 and n_segments of the shard; and the rows whose media cannot be used.
+    """
+    silent = CORPORA[corpus_name].silent
+    good: list[dict[str, Any]] = []
+    bad: list[BadSegment] = []
+    for row in rows:
+        media = _read_media(row, may_be_silent=row["segment_id"] in silent)
+        if isinstance(media, BadSegment):
+            bad.append(media)
+        else:
+            good.append(row | media)
+    _write_stream(good, path)
+    facts = {
+        "name": Path(path).name,
+        "bytes": os.path.getsize(path),
+        "xxh3": _checksum(Path(path)),
+        "n_segments": len(good),
+    }
+    return facts, bad
+
+
+def _read_media(row: dict[str, Any], may_be_silent: bool) -> dict[str, Any] | BadSegment:
+    """Columns that the wav and the txt of one row give."""
+
+    def refuse(path: str, err: MediaError | OSError, unreadable: AudioKind | TextKind) -> BadSegment:
+        kind = err.kind if isinstance(err, MediaError) else unreadable
+        return BadSegment(path, str(err), row["segment_id"], bool(row["in_paper"]), kind)
+
+    try:
+        waveform = read_waveform(row["wav_path"], may_be_silent)
+    except (MediaError, OSError) as err:
+        return refuse(row["wav_path"], err, "unreadable audio")
+    try:
+        transcript = read_transcript(row["txt_path"])
+    except (MediaError, OSError) as err:
+        return refuse(row["txt_path"], err, "unreadable transcript")
+    return {
+        "waveform": waveform,
+        "n_samples": len(waveform),
+        "transcript": transcript,
+        "transcript_clean": clean_transcript(transcript),
+    }
+
+
+def _write_stream(rows: list[dict[str, Any]], path: str) -> None:
+    """Writes the columns of ``FEATURES`` as one Arrow stream."""
+    schema = FEATURES.arrow_schema
+    waveforms = [row["waveform"] for row in rows]
+    # int32 offsets: a shard of 250 segments would have to last 37 hours to overflow them
+    offsets = np.cumsum([0, *map(len, waveforms)], dtype=np.int32)
+    samples = np.concatenate(waveforms) if waveforms else np.zeros(0, dtype=np.int16)
+    columns = {
+        name: pa.array([row[name] for row in rows], type=schema.field(name).type)
+        for name in FEATURES
+        if name != "waveform"
+    }
+    columns["waveform"] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(samples))
+    table = pa.table({name: columns[name] for name in FEATURES}, schema=schema)
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_table(table, max_chunksize=50)

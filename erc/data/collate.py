@@ -1,0 +1,165 @@
+"""Rows of a data set -> one batch: normalised, padded, masked, tokenised; labels beside the inputs.
+
+``InputCollator`` makes what a model reads and needs no labels. ``Collator`` adds the labels for training and evaluation.
+
+Letters for shapes, used in the whole package: **B** segments, **L** audio samples, **T** encoder frames, **S** text tokens,
+**D** encoder width, **P** projected width, **K** emotions (7). Masks are boolean, True = real.
+Convention: a waveform is cut to ``max_samples``. It is then brought to zero mean and unit variance over its real samples.
+It is then padded with zeros to the longest waveform of the batch. The other segments of a batch must not change a prediction.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+
+from erc.data.media import SAMPLE_RATE
+from erc.targets import TargetKind, make_target
+
+LABEL_COLUMNS = ["votes", "hard_label", "is_tied", "valence", "arousal"]
+
+
+class ModalityInput(TypedDict):
+    """What the encoder of one modality reads."""
+
+    values: torch.Tensor
+    """audio: (B, L) float32 waveforms, zero mean and unit variance over the real samples; text: (B, S) int64 token ids."""
+    mask: torch.Tensor
+    """(B, L) or (B, S) bool."""
+
+
+Inputs = dict[str, ModalityInput]
+"""What a model reads, by modality (``audio``, ``text``)."""
+
+
+class InputBatch(TypedDict):
+    """Segments without labels."""
+
+    segment_id: list[str]
+    inputs: Inputs
+
+
+class Batch(InputBatch):
+    """Segments with labels: what the loaders yield."""
+
+    target: torch.Tensor
+    """(B, K) float32, rows sum to 1."""
+    hard_label: torch.Tensor
+    """(B,) int64."""
+    is_tied: torch.Tensor
+    """(B,) bool."""
+    va: torch.Tensor
+    """(B, 2) float32, valence then arousal, 1 to 5."""
+
+
+class InputCollator:
+    """Rows -> ``InputBatch``. A row needs ``segment_id`` and the columns of its modalities, and no labels.
+
+    A modality without a processor (None) is left out. So is one that no row holds: its column is missing or None.
+
+    Args:
+        feature_extractor: The audio encoder's own; reads the column ``waveform`` (16-bit samples at 16 kHz).
+        tokenizer: The text encoder's own; reads the column ``transcript``.
+        max_samples: Longest audio, in samples at 16 kHz; the rest is cut off.
+        max_tokens: Longest text, in tokens, the two special tokens included.
+
+    Attributes:
+        columns: Columns of the rows that are read.
+    """
+
+    def __init__(
+        self,
+        feature_extractor: Callable[..., Any] | None,
+        tokenizer: Callable[..., Any] | None,
+        max_samples: int = 112_000,
+        max_tokens: int = 64,
+    ) -> None:
+        # modality -> its column, and what makes its input from the values of that column
+        self._modalities: dict[str, tuple[str, Callable[[list], ModalityInput]]] = {}
+        if feature_extractor is not None:
+            self._modalities["audio"] = ("waveform", functools.partial(_audio_input, feature_extractor, max_samples))
+        if tokenizer is not None:
+            self._modalities["text"] = ("transcript", functools.partial(_text_input, tokenizer, max_tokens))
+        self.columns = ["segment_id", *(column for column, _ in self._modalities.values())]
+
+    def __call__(self, rows: Sequence[dict]) -> InputBatch:
+        """Batch of these rows, in their order.
+
+        Raises:
+            ValueError: Some of the rows hold a modality and others do not.
+        """
+        segment_id = [str(row["segment_id"]) for row in rows]
+        inputs: Inputs = {}
+        for modality, (column, prepare) in self._modalities.items():
+            lacking = [name for name, row in zip(segment_id, rows, strict=True) if row.get(column) is None]
+            if not lacking:
+                inputs[modality] = prepare([row[column] for row in rows])
+            elif len(lacking) < len(rows):
+                raise ValueError(
+                    f"Segments of one batch must hold the same modalities: expected {column!r} in all {len(rows)}, got none "
+                    f"in {', '.join(lacking)}. Leave these segments out, or leave {modality} out for all."
+                )
+        return InputBatch(segment_id=segment_id, inputs=inputs)
+
+
+class Collator:
+    """Rows with labels -> ``Batch``.
+
+    Args:
+        feature_extractor: See ``InputCollator``.
+        tokenizer: See ``InputCollator``.
+        target: Label kind of the training target.
+        max_samples: See ``InputCollator``.
+        max_tokens: See ``InputCollator``.
+
+    Attributes:
+        columns: Columns of the rows that are read.
+    """
+
+    def __init__(
+        self,
+        feature_extractor: Callable[..., Any] | None,
+        tokenizer: Callable[..., Any] | None,
+        target: TargetKind,
+        max_samples: int = 112_000,
+        max_tokens: int = 64,
+    ) -> None:
+        self.target, self.max_samples, self.max_tokens = target, max_samples, max_tokens
+        self._make_inputs = InputCollator(feature_extractor, tokenizer, max_samples, max_tokens)
+        self.columns = [*self._make_inputs.columns, *LABEL_COLUMNS]
+
+    def __call__(self, rows: Sequence[dict]) -> Batch:
+        """Batch of these rows, in their order."""
+        hard_label = np.array([row["hard_label"] for row in rows], dtype=np.int64)
+        target = make_target(self.target, np.stack([np.asarray(row["votes"]) for row in rows]), hard_label)
+        return Batch(
+            **self._make_inputs(rows),
+            target=torch.from_numpy(target).float(),
+            hard_label=torch.from_numpy(hard_label),
+            is_tied=torch.tensor([bool(row["is_tied"]) for row in rows]),
+            va=torch.tensor([[float(row["valence"]), float(row["arousal"])] for row in rows], dtype=torch.float32),
+        )
+
+
+def _audio_input(feature_extractor: Callable[..., Any], max_samples: int, waveforms: list[np.ndarray]) -> ModalityInput:
+    # 16-bit samples as shares of full scale
+    cut = [np.asarray(waveform[:max_samples], dtype=np.float32) / 32768.0 for waveform in waveforms]
+    audio = feature_extractor(
+        cut, sampling_rate=SAMPLE_RATE, padding=True, return_attention_mask=True, return_tensors="pt"
+    )
+    return ModalityInput(values=audio["input_values"].float(), mask=audio["attention_mask"].bool())
+
+
+def _text_input(tokenizer: Callable[..., Any], max_tokens: int, transcripts: list[str]) -> ModalityInput:
+    text = tokenizer(
+        [str(transcript) for transcript in transcripts],
+        truncation=True,
+        max_length=max_tokens,
+        padding=True,
+        return_tensors="pt",
+    )
+    return ModalityInput(values=text["input_ids"], mask=text["attention_mask"].bool())

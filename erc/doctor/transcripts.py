@@ -1,0 +1,63 @@
+"""Checks of the transcripts: usable, encodings, tags only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from erc.doctor.audio import COPY_AGAIN
+from erc.doctor.evidence import Evidence
+from erc.doctor.findings import Finding
+
+ENCODINGS = {"kemdy19": "utf-8", "kemdy20": "cp949"}
+"""Of the original corpora."""
+
+
+def check_transcripts(case: Evidence) -> list[Finding]:
+    """Transcripts that cannot be used, one finding per kind; encodings; transcripts that hold only tags."""
+    table = case.table
+    findings = []
+    for name, kind, expected in (
+        ("unreadable transcripts", "unreadable transcript", "a file that can be read"),
+        ("undecodable transcripts", "undecodable transcript", "UTF-8 or CP949"),
+        ("empty transcripts", "empty transcript", "a line of text"),
+    ):
+        rows = table[table["txt_kind"] == kind]
+        places = [f"{row.txt_problem} ({row.txt_path})" for row in rows.itertuples()]
+        findings.append(case.judge(name, rows, places, "problem", "none", expected=expected, advice=COPY_AGAIN))
+    rows = table[(table["txt_kind"] == "") & ~has_words(table["words"])]
+    tags_only = case.judge(
+        "tag-only transcripts",
+        rows,
+        [row.txt_path for row in rows.itertuples()],
+        "note",
+        "every transcript has words",
+        expected="words; about 20 transcripts of KEMDy19 have only tags",
+        advice="Nothing to do: they stay in.",
+    )
+    return [*findings, _encodings(case), tags_only]
+
+
+def _encodings(case: Evidence) -> Finding:
+    """How many transcripts have each encoding."""
+    encoding = case.table["encoding"]
+    counts = encoding.replace("", "not decoded").value_counts()
+    got = ", ".join(f"{n:,} {name}" for name, n in counts.items())
+    usual = ENCODINGS[case.corpus.name]
+    rows = case.table[~encoding.isin(["", "ascii", usual])]
+    if rows.empty:
+        return case.finding("transcript encodings", "ok", got)
+    return case.finding(
+        "transcript encodings",
+        "note",
+        got,
+        expected=f"{usual}, as the corpus is",
+        where=[f"{row.segment_id}: {row.encoding} ({row.txt_path})" for row in rows.itertuples()],
+        advice="Both encodings are read. Check whether the files were converted or edited.",
+    )
+
+
+def has_words(texts: Iterable[str]) -> np.ndarray:
+    """Whether each cleaned transcript has a letter or a digit; (N,) bool."""
+    return np.array([any(letter.isalnum() for letter in text) for text in texts], dtype=bool)

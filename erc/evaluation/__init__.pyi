@@ -1,0 +1,59 @@
+from .agreement import (
+    Level as Level,
+    alpha_of as alpha_of,
+    coincidences as coincidences,
+    correlation_summary as correlation_summary,
+    kappa_of as kappa_of,
+    rater_moments as rater_moments,
+)
+from .alignment import (
+    MIN_SEGMENTS as MIN_SEGMENTS,
+    Mantel as Mantel,
+    as_same_length as as_same_length,
+    mantel as mantel,
+    present_emotions as present_emotions,
+)
+from .bootstrap import (
+    Interval as Interval,
+    cluster_bootstrap as cluster_bootstrap,
+    f1_by_emotion_interval as f1_by_emotion_interval,
+    paired_bootstrap as paired_bootstrap,
+)
+from .cluster_sums import (
+    CONFUSION_METRICS as CONFUSION_METRICS,
+    ClusterSums as ClusterSums,
+    confusion_scores as confusion_scores,
+    confusion_sums as confusion_sums,
+    f1_by_emotion as f1_by_emotion,
+    moment_sums as moment_sums,
+)
+from .distributions import (
+    AGREEMENT_STRATA as AGREEMENT_STRATA,
+    agreement_stratum as agreement_stratum,
+    cross_entropy as cross_entropy,
+    expected_calibration_error as expected_calibration_error,
+    jensen_shannon_divergence as jensen_shannon_divergence,
+)
+from .metrics import (
+    auroc as auroc,
+    concordance as concordance,
+    evaluate as evaluate,
+    majority_prediction as majority_prediction,
+)
+from .one_rater import rater_reference as rater_reference
+from .over_folds import (
+    corrected_resampled_t_test as corrected_resampled_t_test,
+    holm as holm,
+    mean_and_std as mean_and_std,
+)
+from .predictions import (
+    PROB as PROB,
+    SCHEMA as SCHEMA,
+    SOFT as SOFT,
+    VOTES as VOTES,
+    make_result as make_result,
+    predictions_table as predictions_table,
+    summary_text as summary_text,
+    truth_table as truth_table,
+    write_fold as write_fold,
+)

@@ -1,0 +1,96 @@
+"""Mantel's test of whether the emotions are arranged alike in two spaces."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import rankdata
+
+from erc.evaluation.checks import ROUNDING
+from erc.labels import N_EMOTIONS
+
+MIN_SEGMENTS = 3
+"""An emotion with fewer segments gets no centroid and no ellipse."""
+
+
+class Mantel(NamedTuple):
+    """Result of Mantel's test: whether two sets of vectors put the same emotions near one another."""
+
+    rho: float
+    """Spearman's correlation of the distances between emotions, in [-1, 1]."""
+    p_value: float
+    """One-sided: share of all relabellings of the emotions with at least this rho."""
+    n_emotions: int
+    n_permutations: int
+
+
+def mantel(va: np.ndarray, vectors: np.ndarray, hard_label: np.ndarray) -> Mantel:
+    r"""Mantel test between the emotions' distances in the valence-arousal plane and among some vectors.
+
+    Spearman's rank correlation of the distances between emotion centroids, K (K - 1) / 2 of them; p from all K!
+    relabellings of the emotions (5,040 for seven: exact, nothing is sampled).
+
+    The distance between two estimated centroids is too long on average, because of their sampling noise. The excess is
+    largest for rare emotions. Uncorrected, it would look like an arrangement of its own, and it would move rho below 0 for
+    shuffled labels, where rho should be 0. The expected excess is therefore subtracted from the squared distances,
+    :math:`\hat d^2_{ij} = \|\bar x_i - \bar x_j\|^2 - \operatorname{tr} S_i / n_i - \operatorname{tr} S_j / n_j`.
+
+    The relabelling test assumes that the centroids of all emotions are equally noisy, but those of rare emotions are
+    noisier. With shuffled labels, about 7 % of worlds come out below p = .05 (3 to 10 % in simulations of unequal
+    emotions). A model *trained* on valence and arousal is pushed towards alignment by its own loss: compare it with a model
+    that was not.
+
+    Sources: Mantel (1967), Cancer Research 27:209-220; Walther et al. (2016), NeuroImage 137:188-200, on
+    unbiased distances.
+
+    Args:
+        va: (N, 2) valence and arousal by the raters.
+        vectors: (N, D) of the same segments.
+        hard_label: (N,) index of each segment's emotion; leave tied segments out.
+
+    Returns:
+        rho and p over the emotions with ``MIN_SEGMENTS`` segments or more; NaN for fewer than three such emotions, or where
+        all distances are equal. The smallest p is 1/6 for three emotions and 1/24 for four.
+
+    Raises:
+        ValueError: Lengths differ.
+    """
+    va, vectors, hard_label = as_same_length(va=va, vectors=vectors, hard_label=hard_label)
+    present = present_emotions(hard_label)
+    k = len(present)
+    n_permutations = int(np.prod(np.arange(1, k + 1)))
+    if k < 3:
+        return Mantel(np.nan, np.nan, k, n_permutations)
+    one, other = np.triu_indices(k, 1)
+    ranks = [rankdata(_squared_distances(points, hard_label, present)[one, other]) for points in (va, vectors)]
+    fixed, moving = (rank - rank.mean() for rank in ranks)
+    if not (fixed.any() and moving.any()):
+        return Mantel(np.nan, np.nan, k, n_permutations)
+    matrix = np.zeros((k, k))
+    matrix[one, other] = matrix[other, one] = moving
+    orders = np.array(list(itertools.permutations(range(k))))  # (K!, K); the first is the data as they are
+    rho = matrix[orders[:, one], orders[:, other]] @ fixed / np.sqrt((fixed**2).sum() * (moving**2).sum())
+    return Mantel(float(rho[0]), float((rho >= rho[0] - ROUNDING).mean()), k, n_permutations)
+
+
+def _squared_distances(points: np.ndarray, hard_label: np.ndarray, present: list[int]) -> np.ndarray:
+    """(K, K) unbiased squared distances between centroids; they can come out below 0."""
+    members = [points[hard_label == index] for index in present]
+    centroids = np.array([part.mean(axis=0) for part in members])
+    noise = np.array([part.var(axis=0, ddof=1).sum() / len(part) for part in members])
+    return ((centroids[:, None] - centroids[None]) ** 2).sum(axis=-1) - noise[:, None] - noise[None]
+
+
+def present_emotions(hard_label: np.ndarray) -> list[int]:
+    """Indices of the emotions with ``MIN_SEGMENTS`` segments or more."""
+    return [index for index in range(N_EMOTIONS) if (hard_label == index).sum() >= MIN_SEGMENTS]
+
+
+def as_same_length(**arrays: np.ndarray) -> list[np.ndarray]:
+    """Arrays with one row for each segment; raises ValueError where they differ in length."""
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"One row a segment: expected arrays of one length, got {lengths}.")
+    return [np.asarray(array) for array in arrays.values()]

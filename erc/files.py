@@ -1,0 +1,41 @@
+"""One writer for every file that must be whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Opens a temporary file beside ``path``, and renames it to ``path`` when the block has ended well.
+
+    The content is on the disk before the renaming, so a power cut leaves the old file or the new one. When the block
+    raises, the temporary file is removed and the old file stays as it is.
+
+    Args:
+        path: The file to write; its folder must exist.
+
+    Yields:
+        The temporary file, open for bytes.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Writes a whole file by way of a temporary one; text is written as UTF-8."""
+    with atomic_file(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)

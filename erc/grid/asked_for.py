@@ -1,0 +1,70 @@
+"""Whether a finished cell is of the run that is asked for now: the same options, data and code.
+
+The configuration is composed as train.py composes it, but without Hydra's own run: what only that run can fill in
+(folders, a terminal) stands in options that decide nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple, cast
+
+from erc.grid.cells import CONFIG, ROOT, Cell, row_overrides
+from erc.training import Identity, finished_result, identify, refusal, without_ignored
+
+
+class Composed(NamedTuple):
+    """A row's configuration, as plain values."""
+
+    deciding: dict[str, Any]
+    """The options that decide a result."""
+    root: str
+    """Folder of the corpora."""
+    accept_code: bool
+
+
+def is_current(cell: Cell, extra: list[str]) -> bool:
+    """Returns True if the cell is finished and may be used."""
+    return finished_result(cell.run_dir) is not None and why_not_current(cell, extra) == ""
+
+
+def why_not_current(cell: Cell, extra: list[str]) -> str:
+    """Why the cell's folder may not be used for what is asked for now; empty if it may."""
+    try:
+        identity = identity_of(cell, extra)
+    except (OSError, ValueError) as err:
+        return f"the corpora cannot be read: {err}"
+    return refusal(cell.run_dir, identity, composed(cell.experiment, cell.row, tuple(extra)).accept_code)
+
+
+def identity_of(cell: Cell, extra: list[str]) -> Identity:
+    """Identity of the run that a cell is for.
+
+    Args:
+        cell: The cell.
+        extra: Options of train.py behind those of the cell.
+
+    Raises:
+        OSError: The corpora are not there.
+        ValueError: A corpus's files are not those of the corpus.
+    """
+    from erc.data import corpora_fingerprint
+
+    found = composed(cell.experiment, cell.row, tuple(extra))
+    config = found.deciding | {"seed": cell.seed}
+    config["dataset"] = config["dataset"] | {"validation_fold": cell.fold}
+    data = corpora_fingerprint(config["dataset"]["dataset_name"], str(ROOT / found.root))
+    return identify(config, data, base=ROOT)
+
+
+@functools.lru_cache
+def composed(experiment: str, row: str, extra: tuple[str, ...]) -> Composed:
+    """A row's configuration as train.py composes it."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(CONFIG), version_base="1.3"):
+        config = compose("train", [*row_overrides(experiment, [row]), *extra])
+    unresolved = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=False))
+    deciding = OmegaConf.to_container(OmegaConf.create(without_ignored(unresolved)), resolve=True)
+    return Composed(cast("dict[str, Any]", deciding), config.dataset.root, config.accept_code)

@@ -1,0 +1,107 @@
+"""Rows and cells of a grid: a row is a fusion and a target, a cell is a row on one fold with one seed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CONFIG = ROOT / "config"
+
+TABLE_ROWS = tuple(
+    f"{fusion}_{target}"
+    for fusion in ("concat", "cross_attention", "tensor_mixer")
+    for target in ("hard", "soft", "peakl")
+)
+"""The paper's nine rows, which a grid runs unless others are named."""
+
+
+class Size(NamedTuple):
+    """How ``--experiment`` is typed for train.py."""
+
+    experiment: str
+    fusion_folder: str
+    """Folder of the fusions of that size below ``config/fusion``, with its slash."""
+
+
+EXPERIMENTS = {"paper": Size("paper", ""), "demo": Size("demo_grid", "small/")}
+
+
+def rows_of(experiment: str) -> dict[str, tuple[str, str]]:
+    """Fusion and target by the row's name, for every fusion and target that has a yaml file.
+
+    Args:
+        experiment: A key of ``EXPERIMENTS``.
+    """
+    fusions = CONFIG / "fusion" / EXPERIMENTS[experiment].fusion_folder
+    return {
+        f"{fusion.stem}_{target.stem}": (fusion.stem, target.stem)
+        for fusion in sorted(fusions.glob("*.yaml"))
+        for target in sorted((CONFIG / "target").glob("*.yaml"))
+    }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the grid."""
+
+    experiment: str
+    row: str
+    fold: int
+    seed: int
+    out: Path
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of the run."""
+        return self.out / self.row / f"fold{self.fold}-seed{self.seed}"
+
+    @property
+    def name(self) -> str:
+        """Name on the terminal."""
+        return f"{self.row}, fold {self.fold}, seed {self.seed}"
+
+    def overrides(self, extra: list[str]) -> list[str]:
+        """Arguments of train.py for this cell."""
+        return [
+            *row_overrides(self.experiment, [self.row]),
+            f"dataset.validation_fold={self.fold}",
+            f"seed={self.seed}",
+            "resume=true",
+            f"hydra.run.dir={quoted(self.run_dir)}",
+            *extra,
+        ]
+
+
+def row_overrides(experiment: str, rows: list[str]) -> list[str]:
+    """Arguments of train.py for the product of the fusions and the targets of some rows; see ``products``."""
+    known, size = rows_of(experiment), EXPERIMENTS[experiment]
+    fusions = dict.fromkeys(f"{size.fusion_folder}{known[row][0]}" for row in rows)
+    targets = dict.fromkeys(known[row][1] for row in rows)
+    return [f"experiment={size.experiment}", f"fusion={','.join(fusions)}", f"target={','.join(targets)}"]
+
+
+def products(experiment: str, rows: list[str]) -> list[list[str]]:
+    """The rows in as few groups as possible, each of which holds every pair of its fusions and its targets.
+
+    A multirun of Hydra runs such a product: the paper's nine rows are one group, and rows of one modality another.
+    """
+    known = rows_of(experiment)
+    targets_of: dict[str, frozenset[str]] = {}
+    for row in rows:
+        fusion, target = known[row]
+        targets_of[fusion] = targets_of.get(fusion, frozenset()) | {target}
+    return [
+        [row for row in rows if targets_of[known[row][0]] == targets] for targets in dict.fromkeys(targets_of.values())
+    ]
+
+
+def quoted(path: Path) -> str:
+    """A path as a quoted string of Hydra's override grammar, in which commas, brackets and equals signs mean something."""
+    text = str(path)
+    if re.fullmatch(r"[\w./ -]+", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

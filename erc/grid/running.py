@@ -1,0 +1,116 @@
+"""Runs the cells of a grid, one by one or by a Hydra launcher."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import subprocess
+import sys
+import time
+
+from erc.grid.asked_for import is_current
+from erc.grid.cells import ROOT, Cell, products, quoted, row_overrides
+from erc.training import state_of
+
+
+def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
+    """Runs each cell in a process of its own, so that a cell that dies takes no other with it."""
+    took: list[float] = []
+    for number, cell in enumerate(cells, start=1):
+        states = [state_of(other.run_dir) for other in cells]
+        n_left = len(cells) - states.count("done")
+        if took:
+            print(f"   about {duration(sum(took) / len(took) * n_left)} left", flush=True)
+        print(
+            f"[{number}/{len(cells)}] {cell.name}: {states[number - 1]}  (done {states.count('done')}, "
+            f"running {states.count('running')}, failed {states.count('failed')})",
+            flush=True,
+        )
+        started = time.monotonic()
+        # a cell that holds another run is started, too: it writes into its folder why it is refused
+        was_done = states[number - 1] == "done"
+        if was_done and is_current(cell, extra):
+            continue
+        subprocess.run([sys.executable, "train.py", *cell.overrides(extra)], cwd=ROOT, check=False)
+        if not was_done and state_of(cell.run_dir) == "done":
+            took.append(time.monotonic() - started)
+
+
+def run_by_hydra(options: argparse.Namespace, launcher: str, cells: list[Cell]) -> None:
+    """Runs all cells as jobs of a Hydra launcher; prints a line whenever one of them begins or ends."""
+    for command in hydra_commands(options, launcher):
+        with subprocess.Popen(command, cwd=ROOT) as process:
+            try:
+                watch(process, cells)
+            except BaseException:
+                process.kill()
+                raise
+
+
+def hydra_commands(options: argparse.Namespace, launcher: str) -> list[list[str]]:
+    """The grid as multiruns of train.py: one if the rows are all pairs of some fusions and some targets, else a few."""
+    common = [
+        f"dataset.validation_fold={','.join(map(str, options.folds))}",
+        f"seed={','.join(map(str, options.seeds))}",
+        "resume=true",
+        f"hydra.sweep.dir={quoted(options.out)}",
+        "hydra.sweep.subdir='${row_name:${hydra:runtime.choices.fusion},${target.kind}}"
+        "/fold${dataset.validation_fold}-seed${seed}'",
+        *options.overrides,
+        *([f"hydra.launcher.n_jobs={options.jobs}"] if launcher == "joblib" else []),
+    ]
+    start = [sys.executable, "train.py", "--multirun", f"hydra/launcher={launcher}"]
+    return [
+        [*start, *row_overrides(options.experiment, rows), *common]
+        for rows in products(options.experiment, options.rows)
+    ]
+
+
+def watch(process: subprocess.Popen, cells: list[Cell], seconds: float = 5.0) -> None:
+    """Waits for the end of a process that trains cells; prints how the cells stand whenever that has changed."""
+    started, n_before, last = time.monotonic(), None, ""
+    ended = False
+    while not ended:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+        ended = process.poll() is not None
+        states = [state_of(cell.run_dir) for cell in cells]
+        n_done = states.count("done")
+        if n_before is None:
+            n_before = n_done
+        line = f"[{n_done}/{len(cells)}] done, running {states.count('running')}, failed {states.count('failed')}"
+        if line != last:
+            last = line
+            if n_before < n_done < len(cells):
+                left = (time.monotonic() - started) / (n_done - n_before) * (len(cells) - n_done)
+                line += f", about {duration(left)} left"
+            print(line, flush=True)
+
+
+def wait_for_others(cells: list[Cell], seconds: float = 5.0) -> bool:
+    """Waits until no other process works on a cell.
+
+    Returns:
+        True if another process was running a cell and that cell is still unfinished.
+    """
+    busy = [cell for cell in cells if state_of(cell.run_dir) == "running"]
+    if not busy:
+        return False
+    print(f"Waiting for {len(busy)} cells that other processes are training, e.g. {busy[0].name}.", flush=True)
+    while any(state_of(cell.run_dir) == "running" for cell in busy):
+        time.sleep(seconds)
+    return any(state_of(cell.run_dir) != "done" for cell in busy)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words of two units at most."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    parts = [
+        f"{days} d" if days else "",
+        f"{hours} h" if hours else "",
+        f"{minutes} min" if minutes and not days else "",
+    ]
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,15 @@
+"""Batch -> prediction. Knows no label, no loss, no metric and no Hydra.
+
+    pretrained.py     loads encoders, tokenizers and feature extractors; the ``tiny`` ones
+    encoders.py       waveform or tokens -> sequence and mask
+    pooling.py        sequence and mask -> vector
+    fusion/           sequences of the modalities -> one vector; one file per row of the paper's table
+    heads.py          fused vector -> emotion logits, and valence and arousal
+    emotion_model.py  encoders -> fusion -> heads
+
+Encoders, inputs, sequences and learning rates have the same names: those of the modalities (``audio``, ``text``).
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,81 @@
+"""Encoders -> fusion -> heads. A model predicts: no label, no loss, no metric here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from erc.data import Inputs
+from erc.model.encoders import Encoder
+from erc.model.fusion.base import Fusion
+from erc.model.heads import Heads
+
+
+class Prediction(NamedTuple):
+    """What the model says of B segments."""
+
+    emotion_logits: torch.Tensor
+    """(B, K)"""
+    va: torch.Tensor
+    """(B, 2) valence, arousal on the raters' scale of 1 to 5, not clipped."""
+    embedding: torch.Tensor
+    """(B, D) the vector that the heads read."""
+
+
+class EmotionModel(nn.Module):
+    """Emotion and valence-arousal of a segment from the modalities that the fusion reads.
+
+    Args:
+        encoders: Builds the encoder of each modality. Those that the fusion does not read are not called.
+        fusion: Class of the fusion, or a ``functools.partial`` of it that lacks ``dims`` only.
+
+    Attributes:
+        encoders: The encoders that were built, by modality.
+        unused: Modalities that were offered and that the fusion does not read.
+
+    Raises:
+        ValueError: There is no encoder for a modality that the fusion reads.
+    """
+
+    def __init__(self, encoders: dict[str, Callable[[], Encoder]], fusion: Callable[..., Fusion]) -> None:
+        super().__init__()
+        fusion_class: Any = getattr(fusion, "func", fusion)  # a functools.partial has its class in func
+        modalities: tuple[str, ...] = fusion_class.modalities
+        lacking = [modality for modality in modalities if modality not in encoders]
+        if lacking:
+            raise ValueError(
+                f"Each modality of the fusion must have an encoder: expected {', '.join(modalities)}, got "
+                f"{', '.join(encoders) or 'none'}. Add encoders.{lacking[0]}, or choose another fusion."
+            )
+        self.unused = tuple(modality for modality in encoders if modality not in modalities)
+        # built in this order, so that one seed always gives the same weights
+        built = {modality: encoders[modality]() for modality in modalities}
+        self.encoders = nn.ModuleDict(built)
+        self.fusion = fusion(dims={modality: encoder.dim for modality, encoder in built.items()})
+        self.heads = Heads(self.fusion.dim)
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Encoders by modality, ``fusion`` and ``heads``: the names that ``optim.lr`` uses."""
+        return {**self.encoders, "fusion": self.fusion, "heads": self.heads}
+
+    def forward(self, inputs: Inputs) -> Prediction:
+        """Inputs by modality -> ``Prediction``. Modalities that the fusion does not read are ignored.
+
+        Raises:
+            ValueError: A modality that the fusion reads is not there.
+        """
+        lacking = [modality for modality in self.encoders if modality not in inputs]
+        if lacking:
+            raise ValueError(
+                f"Inputs must hold every modality that the fusion reads: expected {', '.join(self.encoders)}, got "
+                f"{', '.join(inputs) or 'none'}. Give the rows a column for {lacking[0]}, and the collator its processor."
+            )
+        sequences, masks = {}, {}
+        for modality, encoder in self.encoders.items():
+            sequences[modality], masks[modality] = encoder(inputs[modality]["values"], inputs[modality]["mask"])
+        fused = self.fusion(sequences, masks)
+        emotion_logits, va = self.heads(fused)
+        return Prediction(emotion_logits, va, fused)

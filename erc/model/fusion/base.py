@@ -1,0 +1,27 @@
+"""What every fusion has: the modalities that it reads, the width of its result, one signature."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+
+class Fusion(nn.Module):
+    """Sequences of the modalities -> one vector per segment.
+
+    A subclass sets both attributes and writes ``forward``. Its first argument is ``dims``, the width of each encoder by
+    modality. Only the encoders named in ``modalities`` are built.
+
+    Attributes:
+        modalities: Modalities that the fusion reads, in the order in which their encoders are built.
+        dim: Width of the result.
+    """
+
+    modalities: ClassVar[tuple[str, ...]]
+    dim: int
+
+    def forward(self, sequences: dict[str, torch.Tensor], masks: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Sequences (B, T, D) and masks (B, T) bool, both by modality -> (B, ``dim``). T and D differ by modality."""
+        raise NotImplementedError

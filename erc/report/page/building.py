@@ -1,0 +1,103 @@
+"""A grid's report as one HTML page: tables, statistics, figures and an embedding map to explore, in a single file.
+
+Comes in: a grid's folder, and the values that tables.py, figures/ and raters.py make of it. Goes out:
+``<out>/index.html``, which opens by double click and reaches no network: style and script are inline, arrays are base64
+(little-endian), figures are data URIs.
+Conventions:
+
+- Each fold has an embedding space of its own: each is projected by itself, and no two share a plot.
+- Transcripts and audio are human-subject data: they are not read unless ``with_media`` asks for them.
+- All text is escaped; a content security policy allows the page's own script only, by its hash.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from erc.files import write_atomically
+from erc.report.figures.drawing import draw_all
+from erc.report.figures.spec import GridView
+from erc.report.grid_results import choose_row, load
+from erc.report.page.embedding_map import map_of
+from erc.report.page.html import render
+from erc.report.page.media import add_media
+from erc.report.page.sections import alignment_section, cells_of, facts_of, pictures_of, raters_section
+from erc.report.tables import make_tables, save_tables
+
+
+def build(
+    runs: str,
+    out: str = "report",
+    row: str | None = None,
+    with_media: bool = False,
+    max_audio_mb: float = 12.0,
+    n_resamples: int = 2000,
+    seed: int = 42,
+) -> str:
+    """Writes ``<out>/index.html``, and the tables and figures that go into it.
+
+    Args:
+        runs: The grid's folder, with ``<row>/fold<k>-seed<s>/`` in it.
+        out: Folder of the report.
+        row: The row that figures and the embedding map show; tensor_mixer_peakl, or else the last row, where not given.
+        with_media: Puts transcripts and audio into the page. They are human-subject data: keep such a page to yourself.
+        max_audio_mb: Largest total of the audio, in megabytes; segments are taken in random order up to it.
+        n_resamples: Of the bootstrap.
+        seed: Of the projection and of that order.
+
+    Returns:
+        Where the page is, how large, and what is in it.
+
+    Raises:
+        FileNotFoundError: No cell is finished, or a finished one has lost its ``embeddings.npz``.
+        ValueError: ``row`` is not a finished one, or a run's files do not belong together.
+    """
+    rows = load(runs)
+    chosen = choose_row(rows, row)
+    target = Path(out)
+    with tqdm(total=4 + len(chosen.folds) * (1 + with_media), desc="report", unit="step", file=sys.stderr) as bar:
+
+        def done(following: str) -> None:
+            bar.update()
+            bar.set_postfix_str(following)
+
+        bar.set_postfix_str("tables")
+        tables = make_tables(rows, n_resamples=n_resamples)
+        save_tables(runs, tables)
+        done("projections")
+        embedding_map = map_of(chosen, seed=seed, on_fold=lambda fold: done(f"projected fold {fold}"))
+        if with_media:
+            add_media(
+                embedding_map, chosen, max_audio_mb, seed=seed, on_fold=lambda fold: done(f"media of fold {fold}")
+            )
+        bar.set_postfix_str("figures")
+        grid = GridView(rows, chosen, n_resamples=n_resamples)
+        drawn = draw_all(grid, target / "figures", on_figure=lambda one: bar.set_postfix_str(f"figure {one.name}"))
+        done("raters")
+        sections = [raters_section(chosen, n_resamples)]
+        if any(one.name == "map" and one.path for one in drawn):
+            sections.insert(0, alignment_section(rows, grid.alignments.rows))
+        done("page")
+        pictures, missing = pictures_of(drawn)
+        text = render(
+            tables.document,
+            embedding_map,
+            sections,
+            pictures,
+            missing,
+            facts=facts_of(rows),
+            cells=cells_of(rows, runs),
+        )
+        write_atomically(target / "index.html", text)
+        done("")
+    media = "without transcripts and audio"
+    if with_media:
+        media = f"with transcripts and {sum(map(bool, embedding_map.audio or [])):,} recordings: human-subject data"
+    summary = (
+        f"{target / 'index.html'}: {(target / 'index.html').stat().st_size / 1e6:.1f} MB, "
+        f"{len(embedding_map.table):,} segments of {chosen.name}, {len(pictures)} figures, {media}"
+    )
+    return "\n".join([summary, *missing])

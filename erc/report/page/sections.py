@@ -1,0 +1,200 @@
+"""Values around the map: facts, states of the cells, figures, alignment of each fold, agreement of the raters."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from erc.data import N_FOLDS, NO_SPLIT
+from erc.report.figures.drawing import Drawn, spec_of
+from erc.report.figures.embedding_map import ARRANGED_BELOW
+from erc.report.grid_results import Row
+from erc.report.projection import AlignmentRow
+from erc.report.raters import Agreement, agreement
+from erc.report.rendering import NOT_DEFINED, Section, Table, short, short_p
+from erc.training import state_of
+
+CSS_PIXELS = 96 / 220
+"""Of one pixel of a figure's PNG: 180 mm at 300 dpi are 927 CSS pixels."""
+
+
+class Picture(NamedTuple):
+    """One figure as it goes into the page."""
+
+    alt: str
+    """What is seen, for readers who do not see it."""
+    caption: str
+    png: bytes
+    """Content of the file."""
+
+    @property
+    def base64(self) -> str:
+        """The PNG as text."""
+        return base64.b64encode(self.png).decode()
+
+    @property
+    def width(self) -> int:
+        """CSS pixels."""
+        return int(self._size()[0] * CSS_PIXELS)
+
+    @property
+    def height(self) -> int:
+        """CSS pixels."""
+        return int(self._size()[1] * CSS_PIXELS)
+
+    def _size(self) -> tuple[int, int]:
+        return struct.unpack(">II", self.png[16:24])  # PNG: the first two numbers of the header chunk
+
+
+class CellState(NamedTuple):
+    """Runs of one row and fold."""
+
+    state: str
+    """``state_of`` the first of them; "absent" where none was begun."""
+    text: str
+    """State and seed of each."""
+
+
+class Cells(NamedTuple):
+    """State of every cell that was begun: one line for each row, one column for each fold."""
+
+    header: list[str]
+    rows: list[tuple[str, list[CellState]]]
+
+
+def facts_of(rows: list[Row]) -> dict[str, str]:
+    """What the report is about, label by label."""
+    results = [run.result for row in rows for run in row.runs.values()]
+
+    def each(values: Iterable[Any]) -> str:
+        return ", ".join(map(str, sorted(set(values))))
+
+    folds = sorted({result["fold"] for result in results})
+    versions = {", ".join(f"{k} {v}" for k, v in result["versions"].items()) for result in results}
+    return {
+        "Experiment": each(result["experiment"] for result in results),
+        "Corpora": each(name for result in results for name in result["corpora"]),
+        "Protocol": each(result["protocol"] for result in results),
+        "Seeds": each(result["seed"] for result in results),
+        "Folds with a finished cell": f"{each(folds)} ({len(folds)} of {N_FOLDS}); {len(results)} cells in all",
+        "Versions": "; ".join(sorted(versions)),
+    }
+
+
+def cells_of(rows: list[Row], runs: str) -> Cells:
+    """State of each cell of the grid's folder; rows without a finished cell come last, under their folder's name."""
+    titles = {row.name: row.title for row in rows}
+    found: dict[str, dict[int, list[tuple[str, str]]]] = {}
+    for path in sorted(Path(runs).glob("*/fold*-seed*")):
+        match = re.fullmatch(r"fold(\d+)-seed(\d+)", path.name)
+        if match and path.is_dir():
+            found.setdefault(path.parent.name, {}).setdefault(int(match[1]), []).append((state_of(path), match[2]))
+
+    def cell(states: list[tuple[str, str]]) -> CellState:
+        if not states:
+            return CellState("absent", "not begun")
+        return CellState(states[0][0], ", ".join(f"{state} (seed {seed})" for state, seed in states))
+
+    order = [*titles, *sorted(set(found) - set(titles))]
+    return Cells(
+        ["", *(f"fold {fold}" for fold in range(N_FOLDS))],
+        [
+            (titles.get(name, name), [cell(found.get(name, {}).get(fold, [])) for fold in range(N_FOLDS)])
+            for name in order
+        ],
+    )
+
+
+def pictures_of(drawn: Sequence[Drawn]) -> tuple[list[Picture], list[str]]:
+    """Figures for the page; and one line for each figure that was not drawn."""
+    pictures = []
+    for one in drawn:
+        if one.path is not None:
+            spec = spec_of(one.name)
+            pictures.append(Picture(spec.alt, spec.caption, one.path.read_bytes()))
+    return pictures, [f"Figure {one.name} is missing: {one.missing}" for one in drawn if one.path is None]
+
+
+def alignment_section(rows: list[Row], found: Sequence[AlignmentRow]) -> Section:
+    """Arrangement of the emotions by the vectors of every row and fold, against the raters' arrangement."""
+    titles = {row.name: row.title for row in rows}
+    n_arranged = sum(one.p < ARRANGED_BELOW for one in found)
+    title = f"Emotions are arranged as the raters arrange them in {n_arranged} of {len(found)} cells (p < .05)"
+    if not n_arranged:
+        title = f"Emotions are not clearly arranged as the raters arrange them in any of {len(found)} cells (p ≥ .05)"
+    note = (
+        "Spearman's rank correlation between the emotions' distances in the raters' valence-arousal plane and among the vectors "
+        "in front of the heads. p comes from all relabellings of the emotions (Mantel, 1967); it is not corrected for the "
+        "number of lines. The loss on valence and arousal itself pushes a model towards this arrangement. On the map: the same "
+        "after UMAP. Trustworthiness: share of a point's neighbours on the map that are its neighbours among the vectors, as "
+        "a score in [0, 1]. Disparity: what does not fit after the map is turned onto the plane."
+    )
+    header = ["", "fold", "segments", "emotions", "rank correlation", "p"]
+    header += ["on the map", "p", "trustworthiness", "disparity"]
+    lines = [
+        [titles[one.row], str(one.fold), f"{one.n_segments:,}", str(one.n_emotions), short(one.rho), short_p(one.p)]
+        + [_or_undefined(short, one.map_rho), _or_undefined(short_p, one.map_p)]
+        + [_or_undefined(short, one.trustworthiness), _or_undefined(short, one.disparity)]
+        for one in found
+    ]
+    return Section(title, [note], [Table(header, lines)], "statistics")
+
+
+def _or_undefined(show: Callable[[float], str], value: float | None) -> str:
+    return NOT_DEFINED if value is None else show(value)
+
+
+RATER_COLUMNS = {
+    "fleiss_kappa": "Fleiss' kappa",
+    "known": "licensed corpora",
+    "alpha_nominal": "alpha, nominal",
+    "alpha_ordinal": "alpha, ordinal",
+    "alpha_interval": "alpha, interval",
+    "correlation_mean": "mean correlation of two raters",
+    "correlation_range": "lowest to highest",
+}
+
+
+def raters_section(row: Row, n_resamples: int) -> Section:
+    """Agreement of the raters in the data set of the row's runs; a notice where the data set is not there."""
+    title = "Agreement of the raters"
+    run = next(iter(row.first_seed().values()))
+    try:
+        segments = run.dataset(validation_fold=NO_SPLIT, on_bad_segment="skip", protocol="paper")
+    except FileNotFoundError as err:
+        return Section(title, [f"**Not computed: {str(err).splitlines()[0]}**"], [], "statistics")
+    found = agreement(segments, n_resamples=n_resamples)
+    sizes = {one.group: f"{one.group}: {one.n_segments:,} segments, {one.n_clusters:,} dialogues" for one in found}
+    note = (
+        "Statistics are computed within each group of ten raters, with 95 % bootstrap intervals over dialogues. The value of "
+        f"the licensed corpora stands beside kappa. Alpha is Krippendorff's. {'; '.join(sizes.values())}."
+    )
+    header = ["", "ratings", *RATER_COLUMNS.values()]
+    return Section(title, [note], [Table(header, _rater_rows(found))], "statistics")
+
+
+def _rater_rows(found: list[Agreement]) -> list[list[str]]:
+    """One row of ``RATER_COLUMNS`` for each group and kind of rating; empty where a statistic is not defined for it."""
+    by_line: dict[tuple[str, str], dict[str, Agreement]] = {}
+    for one in found:
+        by_line.setdefault((one.group, one.ratings), {})[one.statistic] = one
+    rows = []
+    for key, line in by_line.items():
+        cells = {name: short(one.estimate) + _ends(one) for name, one in line.items()}
+        if not np.isnan(line["fleiss_kappa"].known):
+            cells["known"] = short(line["fleiss_kappa"].known)
+        if "correlation_max" in line:
+            lowest, highest = (short(line[f"correlation_{end}"].estimate) for end in ("min", "max"))
+            cells["correlation_range"] = f"{lowest} to {highest}"
+        rows.append([*key, *(cells.get(name, "") for name in RATER_COLUMNS)])
+    return rows
+
+
+def _ends(one: Agreement) -> str:
+    return "" if np.isnan(one.low) else f" ({short(one.low)} to {short(one.high)})"

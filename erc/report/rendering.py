@@ -1,0 +1,159 @@
+"""Report values, and numbers, tables and documents as text.
+
+Comes in: numbers. Goes out: a ``Document`` of sections and tables, and the same document as Markdown; a table as LaTeX.
+A value holds plain text with two marks, ``**bold**`` and `` `code` ``; each renderer escapes what its language reads as
+its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from erc.evaluation import mean_and_std
+
+NOT_DEFINED = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text: every row has as many cells as the header."""
+
+    header: list[str]
+    rows: list[list[str]]
+    caption: str = ""
+    """What the table shows, where the section's title does not say it; without a full stop."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with paragraphs, then tables."""
+
+    title: str
+    paragraphs: list[str]
+    tables: list[Table]
+    kind: Literal["reading", "statistics"]
+    """``reading``: means over folds of one reading; ``statistics``: all others."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report without its figures."""
+
+    title: str
+    paragraphs: list[str]
+    sections: list[Section]
+
+
+def mean_std_text(values: np.ndarray) -> str:
+    """Mean ± sample standard deviation; the mean alone for one value; – where it is not defined."""
+    mean, std = mean_and_std(values)
+    if np.isnan(mean):
+        return NOT_DEFINED
+    return short(mean) if np.isnan(std) else f"{short(mean)} ± {short(std)}"
+
+
+def short(value: float, digits: int = 3) -> str:
+    """Three decimals (or ``digits``) without the leading zero, as the paper prints, with a minus sign; – for NaN."""
+    if np.isnan(value):
+        return NOT_DEFINED
+    return re.sub(r"^(-?)0\.", r"\1.", f"{round(value, digits) + 0.0:.{digits}f}").replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """``short`` with a plus sign in front of what is not negative."""
+    return ("+" if round(value, 3) >= 0 else "−") + short(abs(value))
+
+
+def short_p(value: float) -> str:
+    """A p value as ``short``; ``< .001`` for a smaller one."""
+    if np.isnan(value):
+        return NOT_DEFINED
+    return "< .001" if value < 0.001 else short(value)
+
+
+def p_text(value: float) -> str:
+    """A p value within a sentence: ``p = .043``, ``p < .001``, ``p –``."""
+    is_number = not np.isnan(value) and value >= 0.001
+    return f"p = {short_p(value)}" if is_number else f"p {short_p(value)}"
+
+
+def ends_text(low: float, high: float, with_sign: bool = False) -> str:
+    """Both ends of an interval; – where it is not defined."""
+    show = signed if with_sign else short
+    return NOT_DEFINED if np.isnan(low) else f"{show(low)} to {show(high)}"
+
+
+def table_to_markdown(table: Table) -> str:
+    """A table in pipes, without its caption."""
+    rows = [table.header, ["---"] * len(table.header), *table.rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |" for cells in rows)
+
+
+def to_markdown(document: Document) -> str:
+    """A document as Markdown: one heading for each section, a caption as a line above its table."""
+    parts = [f"# {document.title}\n", *document.paragraphs]
+    for section in document.sections:
+        blocks = list(section.paragraphs)
+        for table in section.tables:
+            blocks += [f"{table.caption}:"] if table.caption else []
+            blocks.append(table_to_markdown(table))
+        parts += [f"\n## {section.title}\n", "\n\n".join(blocks)]
+    return "\n".join(parts) + "\n"
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+}
+
+
+def latex_escape(text: str) -> str:
+    """Text as LaTeX prints it: its special characters escaped, ± and the minus sign set as mathematics."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def to_latex(table: Table) -> str:
+    r"""A ``table`` environment with booktabs rules; the last row stands apart, and the caption above.
+
+    Args:
+        table: Header, rows and caption as plain text, which is escaped here.
+
+    Returns:
+        LaTeX source. The document needs ``\usepackage{booktabs}``.
+    """
+    header, *rows = (" & ".join(map(latex_escape, cells)) + r" \\" for cells in (table.header, *table.rows))
+    body = [header, r"\midrule", *rows[:-1], r"\midrule", *rows[-1:]]
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_latex_caption(table.caption)}}}",
+        rf"\begin{{tabular}}{{l{'c' * (len(table.header) - 1)}}}",
+        r"\toprule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_caption(text: str) -> str:
+    """Escaped text in which `` `code` `` is set in typewriter."""
+    plain_and_code = re.split(r"`([^`]*)`", text)
+    return "".join(
+        rf"\texttt{{{latex_escape(part)}}}" if index % 2 else latex_escape(part)
+        for index, part in enumerate(plain_and_code)
+    )

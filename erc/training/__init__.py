@@ -1,0 +1,21 @@
+"""Configuration -> run folder. The only room that knows PyTorch Lightning.
+
+Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoch, predictions and a result.
+
+    losses.py            what training minimises
+    optim.py             parameter groups, schedules
+    lightning_module.py  batch -> loss -> step; predictions of a fold -> metrics
+    loaders.py           views of the data set -> loaders
+    history.py           a row of figures per epoch
+    checkpoints.py       checkpoints that are whole or not there
+    loggers.py           loggers that may fail without ending the run
+    identity.py          options, data and code that decide a result, and their fingerprint
+    run_folder.py        a run folder as a cell: claimed, refused, resumed, finished, failed
+    assembly.py          parts of a configuration -> views, module, loaders, trainer
+    run.py               one configured run, from start to result
+    scoring.py           a checkpoint of a run, scored again on any fold
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

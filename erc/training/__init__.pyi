@@ -1,0 +1,29 @@
+from .checkpoints import AtomicCheckpointIO as AtomicCheckpointIO, RunCheckpoint as RunCheckpoint
+from .history import EpochHistory as EpochHistory
+from .identity import Identity as Identity, identify as identify, without_ignored as without_ignored
+from .lightning_module import EmotionModule as EmotionModule
+from .loaders import SegmentData as SegmentData, make_loader as make_loader
+from .losses import (
+    CCCLoss as CCCLoss,
+    FocalLoss as FocalLoss,
+    KLLoss as KLLoss,
+    MSELoss as MSELoss,
+    MultitaskLoss as MultitaskLoss,
+    SoftCrossEntropyLoss as SoftCrossEntropyLoss,
+)
+from .optim import (
+    build_optimizer as build_optimizer,
+    constant as constant,
+    cosine_restarts as cosine_restarts,
+    cosine_warmup as cosine_warmup,
+    plateau as plateau,
+)
+from .run import train_fold as train_fold
+from .run_folder import (
+    epochs_done as epochs_done,
+    error_of as error_of,
+    finished_result as finished_result,
+    refusal as refusal,
+    state_of as state_of,
+)
+from .scoring import score_again as score_again

@@ -1,0 +1,134 @@
+"""Parts of an instantiated configuration -> corpora on disk, views of them, module, loaders and trainer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from erc.data import CORPORA
+from erc.datasets import HF_KEMD
+from erc.model import EmotionModel, load_feature_extractor, load_tokenizer
+from erc.targets import drops_tied
+from erc.training.checkpoints import AtomicCheckpointIO
+from erc.training.lightning_module import EmotionModule
+from erc.training.loaders import SegmentData
+from erc.training.loggers import DispensableLogger
+
+
+def write_missing_corpora(write: functools.partial | None) -> None:
+    """Writes the synthetic corpora if they are missing. Of several processes one writes, and the others wait.
+
+    Args:
+        write: ``erc.synthetic.write`` with its arguments (option ``synthetic``); None for a run on other corpora.
+    """
+    if write is None:
+        return
+    root = Path(write.keywords["root"])
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{root}.lock"):
+        if not all((root / corpus.folders[0]).is_dir() for corpus in CORPORA.values()):
+            write()
+
+
+def build(
+    parts: dict, config: dict, processors: dict, train: HF_KEMD, valid: HF_KEMD, test: HF_KEMD
+) -> tuple[EmotionModule, SegmentData, pl.Trainer]:
+    """Module, loaders and trainer of a run.
+
+    Raises:
+        ValueError: The reported fold has no segment that can be scored, or there are fewer positions than tokens.
+    """
+    collate = parts["dataloader"].keywords["collate"](**processors)
+    # building a data set may draw random numbers: seeded after it, a run does not depend on whether it was built now
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    data = parts["dataloader"](train, valid, test, collate=collate, seed=config["seed"])
+    model = parts["model"]()
+    check_lengths(model, collate.max_tokens)
+    module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
+    trainer = make_trainer(parts)
+    if not config["trainer"].get("fast_dev_run") and all(test.ds["is_tied"]):
+        raise ValueError(
+            "Metrics need at least one segment without a tie: the reported fold has none. Raise dataset.num_data."
+        )
+    return module, data, trainer
+
+
+def make_views(dataset: Callable[..., HF_KEMD], config: dict) -> tuple[HF_KEMD, HF_KEMD, HF_KEMD]:
+    """Training, choosing and reported segments; under ``protocol=paper`` the last two are one object."""
+    protocol = config["protocol"]
+    train = dataset(mode="train", protocol=protocol, drop_tied=drops_tied(config["target"]["kind"]))
+    valid = dataset(mode="valid", protocol=protocol)
+    return train, valid, dataset(mode="test", protocol=protocol) if protocol == "nested" else valid
+
+
+def load_processors(config: dict) -> dict[str, Any]:
+    """Tokenizer and feature extractor that belong to the configured encoders, as the collator names them."""
+    audio, text = config["encoders"]["audio"], config["encoders"]["text"]
+    return {
+        "tokenizer": load_tokenizer(text["name"], text["revision"]),
+        "feature_extractor": load_feature_extractor(audio["name"], audio["revision"]),
+    }
+
+
+def check_lengths(model: EmotionModel, max_tokens: int) -> None:
+    """Raises ValueError if the text encoder has fewer positions than tokens may come."""
+    if "text" not in model.encoders:
+        return
+    encoder: Any = model.encoders["text"]
+    config = encoder.model.config
+    # RoBERTa's positions start behind the padding id
+    offset = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+    room = getattr(config, "max_position_embeddings", max_tokens + offset) - offset
+    if room < max_tokens:
+        raise ValueError(
+            f"The text encoder must have a position for every token: it has {room}, dataloader.collate.max_tokens is "
+            f"{max_tokens}. Set dataloader.collate.max_tokens={room}."
+        )
+
+
+def make_trainer(parts: dict) -> pl.Trainer:
+    """Trainer with the configured callbacks and loggers. Its checkpoints are whole; a logger that fails is left out."""
+    loggers = [DispensableLogger(logger) for logger in parts["logger"].values()]
+    plugins = parts["trainer"].keywords.get("plugins") or []
+    return parts["trainer"](
+        callbacks=list(parts["callbacks"].values()),
+        logger=loggers or False,
+        plugins=[*plugins, AtomicCheckpointIO()],
+    )
+
+
+def load_selected(module: EmotionModule, trainer: pl.Trainer) -> int:
+    """Loads the weights of the selected epoch into the module and returns that epoch.
+
+    Raises:
+        FileNotFoundError: No checkpoint was chosen.
+    """
+    trainer.strategy.barrier()
+    path = next(
+        (
+            callback.best_model_path
+            for callback in trainer.checkpoint_callbacks
+            if isinstance(callback, ModelCheckpoint) and callback.monitor is not None
+        ),
+        "",
+    )
+    if not path or not Path(path).is_file():
+        raise FileNotFoundError(
+            "Validation chooses a checkpoint: none was written. Let validation run (limit_val_batches, "
+            "check_val_every_n_epoch), and let callbacks.best monitor a valid/ metric."
+        )
+    return load_weights(module, path)
+
+
+def load_weights(module: EmotionModule, path: str | Path) -> int:
+    """Loads the weights of a checkpoint into the module and returns its epoch, from 0."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"], strict=True)
+    return int(checkpoint["epoch"])

@@ -1,0 +1,109 @@
+"""One row of figures and one line on the terminal per epoch.
+
+The history is kept in the checkpoint, so that a resumed run continues it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from erc.files import write_atomically
+
+SHOWN = ("weighted_f1", "ccc_valence", "ccc_arousal")
+
+
+class EpochHistory(pl.Callback):
+    """Keeps one row of figures per epoch, writes them to ``metrics.csv`` and prints the main ones.
+
+    Args:
+        path: The csv file; rewritten whole after every epoch.
+
+    Attributes:
+        rows: One dictionary per epoch: epoch (from 0), step, seconds (since training began, sum over resumed runs),
+            train/loss, train/loss_emotion, train/loss_va (means over segments), valid/<metric>.
+        fingerprint: Of the run, see ``erc.training.identity``; it goes into the checkpoint with the rows.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.rows: list[dict] = []
+        self.fingerprint = ""
+        self._seconds_before = 0.0
+        self._sums: dict[str, torch.Tensor] = {}
+        self._n = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock. A run that was interrupted after it had stopped early takes no further epoch."""
+        self._started = time.monotonic()
+        for callback in trainer.early_stopping_callbacks:
+            if callback.wait_count >= callback.patience:
+                trainer.should_stop = True
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Resets the means."""
+        self._sums, self._n = {}, 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Adds the batch's losses."""
+        n = len(batch["segment_id"])
+        for name in ("loss", "loss_emotion", "loss_va"):
+            self._sums[name] = self._sums.get(name, 0.0) + n * outputs[name].detach()
+        self._n += n
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Adds the epoch's row; the module has ``valid_metrics``, as an ``EmotionModule`` does."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        losses, n = _over_processes(self._sums, self._n)
+        row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "seconds": round(self._seconds_before + time.monotonic() - self._started, 2),
+            **{f"train/{name}": value / max(1, n) for name, value in losses.items()},
+            **{f"valid/{name}": value for name, value in pl_module.valid_metrics.items()},
+        }
+        self.rows = [*(known for known in self.rows if known["epoch"] < row["epoch"]), row]
+        if trainer.is_global_zero:
+            self._write()
+            shown = "  ".join(f"{name} {row.get(f'valid/{name}', float('nan')):.3f}" for name in SHOWN)
+            print(
+                f"epoch {row['epoch'] + 1}/{trainer.max_epochs}  train loss {row.get('train/loss', float('nan')):.3f}  "
+                f"valid {shown}  {row['seconds']:.0f} s",
+                flush=True,
+            )
+
+    def _write(self) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=list(self.rows[-1]), restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, text.getvalue())
+
+    def state_dict(self) -> dict:
+        """What the checkpoint keeps."""
+        seconds = self.rows[-1]["seconds"] if self.rows else 0.0
+        return {"rows": self.rows, "seconds": seconds, "fingerprint": self.fingerprint}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Takes over what a checkpoint kept."""
+        self.rows, self._seconds_before = list(state_dict["rows"]), float(state_dict["seconds"])
+
+
+def _over_processes(sums: dict[str, torch.Tensor], n: int) -> tuple[dict[str, float], int]:
+    """The sums over all processes."""
+    if not torch.distributed.is_initialized():
+        return {name: float(value) for name, value in sums.items()}, n
+    parts = [value.double() for value in sums.values()]
+    together = torch.stack([*parts, torch.full_like(parts[0], n)])
+    torch.distributed.all_reduce(together)
+    return dict(zip(sums, together[:-1].tolist(), strict=True)), int(together[-1])

@@ -1,0 +1,176 @@
+"""The LightningModule: batch -> prediction -> loss -> step; predictions of a fold -> metrics -> log.
+
+Keys of the log: ``train/loss``, ``train/loss_emotion``, ``train/loss_va`` per epoch; ``valid/<metric>`` for each metric of
+``erc.evaluation.evaluate``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import LRSchedulerConfigType, OptimizerConfig, OptimizerLRSchedulerConfig
+
+from erc.data import Batch, InputBatch
+from erc.evaluation import evaluate
+from erc.model import EmotionModel, Prediction
+from erc.training.losses import MultitaskLoss
+
+
+class EmotionModule(pl.LightningModule):
+    """Trains an ``EmotionModel`` and evaluates it over whole folds.
+
+    The generators of random numbers (dropout, layer drop, SpecAugment) are seeded from (seed, step) before every training
+    step. So a run that was resumed at the end of an epoch takes the same steps as a run that was never stopped.
+
+    Args:
+        model: Model that predicts.
+        loss: What is minimised.
+        optimizer: Builds the optimizer from the model.
+        scheduler: Builds the schedule from the optimizer and the number of steps.
+        seed: Seed of the training steps.
+
+    Attributes:
+        valid_metrics: Metrics of the last validation.
+    """
+
+    def __init__(
+        self,
+        model: EmotionModel,
+        loss: MultitaskLoss,
+        optimizer: Callable[[EmotionModel], torch.optim.Optimizer],
+        scheduler: Callable[..., LRSchedulerConfigType | None],
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+        self._build_optimizer, self._build_scheduler = optimizer, scheduler
+        self.seed = seed
+        self.valid_metrics: dict[str, float] = {}
+        self._gathered: list[dict] = []
+
+    def setup(self, stage: str) -> None:
+        """Switches layer drop off if several processes train.
+
+        Each process would drop other layers; DDP would wait for the gradients of the dropped layers forever.
+        """
+        if self.trainer.world_size == 1:
+            return
+        for modality, encoder in self.model.encoders.items():
+            configs: list[Any] = [module.config for module in encoder.modules() if hasattr(module, "config")]
+            dropping = [config for config in configs if getattr(config, "layerdrop", 0.0) > 0]
+            for config in dropping:
+                config.layerdrop = 0.0
+            if dropping and self.trainer.is_global_zero:
+                print(f"Several processes: the {modality} encoder's layerdrop is set to 0.")
+
+    def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
+        """Optimizer, and its schedule if there is one."""
+        optimizer = self._build_optimizer(self.model)
+        schedule = self._build_scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer} if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def forward(self, batch: InputBatch) -> Prediction:
+        """Prediction for a batch, with or without labels."""
+        return self.model(batch["inputs"])
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seeds the global generators: SpecAugment of wav2vec2 draws from NumPy's, dropout from torch's."""
+        seed = int(np.random.SeedSequence([self.seed, self.global_step, self.global_rank]).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, torch.Tensor]:
+        """Losses of one batch.
+
+        Raises:
+            ValueError: The loss is not finite.
+        """
+        prediction = self(batch)
+        losses = self.loss(
+            emotion_logits=prediction.emotion_logits.float(),
+            va=prediction.va.float(),
+            target=batch["target"],
+            va_target=batch["va"],
+        )
+        if not torch.isfinite(losses["loss"]):
+            raise ValueError(
+                f"The loss must be finite: got {losses['loss'].item()} at step {self.global_step}, epoch "
+                f"{self.current_epoch}, on the segments {', '.join(batch['segment_id'])}. Check their audio, or lower "
+                "the learning rates (optim.lr)."
+            )
+        self.log_dict(
+            {f"train/{name}": value for name, value in losses.items()},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch["segment_id"]),
+            sync_dist=True,
+        )
+        self.log("loss", losses["loss"], prog_bar=True, logger=False, batch_size=len(batch["segment_id"]))
+        return losses
+
+    def on_validation_epoch_start(self) -> None:
+        """Forgets the last validation's predictions."""
+        self._gathered = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keeps the predictions of one batch."""
+        self._gathered.append(_as_arrays(self(batch), batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Metrics over the whole fold."""
+        found = self.gathered()
+        self.valid_metrics = evaluate(
+            hard_label=found["hard_label"],
+            is_tied=found["is_tied"],
+            va=found["va"],
+            emotion_probs=found["emotion_probs"],
+            pred_va=found["pred_va"],
+        )
+        self.log_dict(
+            {f"valid/{name}": float(value) for name, value in self.valid_metrics.items()},
+            batch_size=1,
+            rank_zero_only=False,
+        )
+
+    def on_test_epoch_start(self) -> None:
+        """Forgets earlier predictions."""
+        self._gathered = []
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keeps the predictions of one batch; ``gathered`` returns them."""
+        self._gathered.append(_as_arrays(self(batch), batch))
+
+    def gathered(self) -> dict[str, np.ndarray]:
+        """Predictions of the last validation or test, from all processes.
+
+        Returns:
+            segment_id (N,), hard_label (N,), is_tied (N,), va (N, 2), emotion_probs (N, K), pred_va (N, 2),
+            embedding (N, D); each segment once, sorted by id.
+        """
+        parts = self._gathered
+        if self.trainer.world_size > 1:
+            everyone: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(everyone, parts)
+            parts = [part for process in everyone for part in process]
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        _, first = np.unique(joined["segment_id"], return_index=True)
+        return {name: values[first] for name, values in joined.items()}
+
+
+def _as_arrays(prediction: Prediction, batch: Batch) -> dict[str, np.ndarray]:
+    return {
+        "segment_id": np.array(batch["segment_id"]),
+        "hard_label": batch["hard_label"].cpu().numpy(),
+        "is_tied": batch["is_tied"].cpu().numpy(),
+        "va": batch["va"].double().cpu().numpy(),
+        # The soft-max runs in float64, so that the rows of predictions.csv sum to 1 in every digit.
+        "emotion_probs": prediction.emotion_logits.double().softmax(dim=-1).cpu().numpy(),
+        "pred_va": prediction.va.double().cpu().numpy(),
+        "embedding": prediction.embedding.float().cpu().numpy(),
+    }

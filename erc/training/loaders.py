@@ -1,0 +1,114 @@
+"""Views of the data set -> the loaders that Lightning asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from erc.data import Collator, InputCollator, LengthBucketSampler
+from erc.datasets import HF_KEMD
+
+
+class SegmentData(pl.LightningDataModule):
+    """Training, validation and test loaders.
+
+    The training loader is made anew every epoch (``trainer.reload_dataloaders_every_n_epochs=1``), because its order is a
+    function of (seed, epoch). Several processes share each batch. No segment is evaluated twice.
+
+    Args:
+        train: Segments for training.
+        valid: Segments on which the checkpoint is chosen.
+        test: Segments on which metrics are reported.
+        collate: Rows -> batch.
+        seed: Seed of the order.
+        batch_size: Segments per batch and process.
+        num_workers: Processes that prepare batches; 0 prepares them in the training process.
+        pool_batches: See ``LengthBucketSampler``.
+        timeout_seconds: Longest wait for a batch of a worker, in seconds; then an error is raised.
+
+    Raises:
+        ValueError: A size is out of its range.
+    """
+
+    def __init__(
+        self,
+        train: HF_KEMD,
+        valid: HF_KEMD,
+        test: HF_KEMD,
+        collate: Collator,
+        seed: int,
+        batch_size: int = 8,
+        num_workers: int = 0,
+        pool_batches: int = 50,
+        timeout_seconds: int = 300,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or num_workers < 0 or pool_batches < 1:
+            raise ValueError(
+                "dataloader: batch_size and pool_batches must be 1 or more, num_workers 0 or more: got "
+                f"{batch_size}, {pool_batches}, {num_workers}."
+            )
+        self.train, self.valid, self.test, self.collate, self.seed = train, valid, test, collate, seed
+        self.batch_size, self.num_workers, self.pool_batches = batch_size, num_workers, pool_batches
+        self.timeout_seconds = timeout_seconds
+        self._lengths = {id(part): part.ds.with_format("numpy")["n_samples"][:] for part in (train, valid, test)}
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of segments of similar length, in the order of this epoch."""
+        return self._loader(self.train, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Every segment once, sorted by length."""
+        return self._loader(self.valid, shuffle=False)
+
+    def test_dataloader(self) -> DataLoader:
+        """Every segment once, sorted by length."""
+        return self._loader(self.test, shuffle=False)
+
+    def _loader(self, part: HF_KEMD, shuffle: bool) -> DataLoader:
+        is_parallel = torch.distributed.is_available() and torch.distributed.is_initialized()
+        sampler = LengthBucketSampler(
+            # What is cut off costs no time, so it does not count as length.
+            lengths=self._lengths[id(part)].clip(max=self.collate.max_samples),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            epoch=self.trainer.current_epoch if self.trainer is not None else 0,
+            pool_batches=self.pool_batches,
+            shuffle=shuffle,
+            n_processes=torch.distributed.get_world_size() if is_parallel else 1,
+            process=torch.distributed.get_rank() if is_parallel else 0,
+        )
+        return make_loader(part.ds, self.collate, sampler, self.num_workers, self.timeout_seconds)
+
+
+def make_loader(
+    ds: Any,
+    collate: Collator | InputCollator,
+    sampler: Sampler[list[int]],
+    num_workers: int = 0,
+    timeout_seconds: int = 120,
+) -> DataLoader:
+    """Loader over rows, with labels or without.
+
+    Workers are spawned, not forked: a process that is forked after OpenMP has run can hang forever.
+
+    Args:
+        ds: ``datasets.Dataset`` with the columns that ``collate`` reads.
+        collate: Rows -> batch.
+        sampler: Yields lists of indices.
+        num_workers: Processes that prepare batches; 0 prepares them in this process.
+        timeout_seconds: Longest wait for a batch of a worker, in seconds; then an error is raised.
+    """
+    return DataLoader(
+        # dtype=None keeps int16 as int16; the default makes int64 of it
+        ds.select_columns(collate.columns).with_format("numpy", dtype=None),
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=num_workers,
+        multiprocessing_context="spawn" if num_workers else None,
+        timeout=timeout_seconds if num_workers else 0,
+        pin_memory=torch.cuda.is_available(),
+    )

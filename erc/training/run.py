@@ -1,0 +1,186 @@
+"""One configured run: corpora -> data set -> model -> fit -> the fold's result in the run folder.
+
+The run folder holds ``config.yaml``, ``metrics.csv`` (a row per epoch), ``best.ckpt`` (weights of the selected epoch),
+``last.ckpt`` (all that resuming needs), ``predictions.csv``, ``embeddings.npz`` and, written last, ``result.json``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import resource
+import time
+import warnings
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+import yaml
+
+from erc.datasets import HF_KEMD
+from erc.evaluation import make_result, predictions_table, rater_reference, summary_text, truth_table, write_fold
+from erc.files import write_atomically
+from erc.training.assembly import build, load_processors, load_selected, make_views, write_missing_corpora
+from erc.training.history import EpochHistory
+from erc.training.identity import Identity, identify, versions, without_ignored
+from erc.training.lightning_module import EmotionModule
+from erc.training.loaders import SegmentData
+from erc.training.run_folder import ERROR, LAST, checkpoint_to_resume, claimed, finished_result, record_error, refusal
+
+
+def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
+    """Trains one fold and writes its result.
+
+    With ``resume`` the run folder is a cell of a grid. A finished cell is left alone. A half-done one goes on from its last
+    epoch. One that another process works on is passed over. A failure is written into the folder.
+
+    Args:
+        parts: The instantiated configuration; what needs arguments of another part is a ``functools.partial``.
+        names: experiment, fusion and target, as the result names them.
+        config: The same configuration as plain values.
+
+    Returns:
+        The content of ``result.json``; None after a ``fast_dev_run``, on other ranks than 0, and for a cell that another
+        process works on.
+
+    Raises:
+        FileExistsError: The folder holds another run, or a run of other code.
+    """
+    quieten()
+    if not config["resume"]:
+        return _train(parts, names, config)
+    run_dir = Path(config["run_dir"])
+    # the first process of several on one cell claims it for all of them
+    if not _is_first_process():
+        return _train(parts, names, config)
+    with claimed(run_dir) as is_ours:
+        if not is_ours:
+            print(f"{run_dir}: another process is training it; passed over.")
+            return None
+        try:
+            return _train(parts, names, config)
+        except Exception as err:
+            record_error(run_dir, err)
+            raise
+
+
+def _is_first_process() -> bool:
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0
+
+
+def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
+    started = time.monotonic()
+    run_dir, ckpt_path = Path(config["run_dir"]), config["ckpt_path"]
+    write_missing_corpora(parts["synthetic"])
+    # first what fails fast: a data set may take many minutes to build
+    processors = load_processors(config)
+    train, valid, test = make_views(parts["dataset"], config)
+    identity = identify(config, train.fingerprint)
+    if config["resume"]:
+        if reason := refusal(run_dir, identity, config["accept_code"]):
+            raise FileExistsError(reason)
+        result = finished_result(run_dir)
+        if result is not None:
+            (run_dir / ERROR).unlink(missing_ok=True)  # of a run with other options that was refused here
+            print(f"{run_dir}: finished already.")
+            return result
+        ckpt_path = checkpoint_to_resume(run_dir, identity) or ckpt_path
+    if _is_first_process():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_atomically(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    module, data, trainer = build(parts, config, processors, train, valid, test)
+    history = next(callback for callback in parts["callbacks"].values() if isinstance(callback, EpochHistory))
+    history.fingerprint = identity.fingerprint
+    for logger in trainer.loggers:
+        logger.log_hyperparams(without_ignored(config))
+    if trainer.is_global_zero:
+        going_on = f". Going on from {ckpt_path}" if ckpt_path else ""
+        print(_first_line(names, config, trainer, module, data) + going_on, flush=True)
+    trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    if config["trainer"].get("fast_dev_run"):
+        print("fast_dev_run: training and validation ran; no result is written.")
+        return None
+
+    epoch = load_selected(module, trainer)
+    trainer.test(module, datamodule=data, verbose=False)
+    gathered = module.gathered()
+    if not trainer.is_global_zero:
+        return None
+    table = predictions_table(test.ds, gathered)
+    seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
+    facts = names | make_facts(config, identity, valid, test) | {"seconds": round(seconds, 2)}
+    result = make_result(table, truth_table(train.ds), history.rows, epoch, facts)
+    write_fold(run_dir, table, result, gathered)
+    if config["resume"]:
+        # of no more use, and with the optimizer's state three times the model: a grid has 45 of them
+        (run_dir / LAST).unlink(missing_ok=True)
+    print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
+    print(summary_text(result))
+    print(f"Result: {run_dir / 'result.json'}", flush=True)
+    return result
+
+
+def _first_line(
+    names: dict[str, str], config: dict, trainer: pl.Trainer, module: EmotionModule, data: SegmentData
+) -> str:
+    """What is trained, on what, and where."""
+    n_parameters = sum(parameter.numel() for parameter in module.model.parameters())
+    device = trainer.accelerator.__class__.__name__.removesuffix("Accelerator")
+    segments = f"{len(data.train):,} training and {len(data.test):,} validation segments"
+    if data.valid is not data.test:
+        segments = (
+            f"{len(data.train):,} training, {len(data.valid):,} choosing and {len(data.test):,} reported segments"
+        )
+    return (
+        f"Training {names['fusion']} on {names['target']} targets, fold {config['dataset']['validation_fold']}: "
+        f"{segments}, {n_parameters:,} parameters, {device}. Run folder: {config['run_dir']}"
+    )
+
+
+def make_facts(config: dict, identity: Identity, valid: HF_KEMD, test: HF_KEMD) -> dict:
+    """What ``result.json`` says of a run besides its metrics, its names and its duration; see ``make_result``.
+
+    Args:
+        config: Plain values.
+        identity: Of the run.
+        valid: Segments that the checkpoint was chosen on.
+        test: Segments that are reported.
+    """
+    return {
+        "fold": config["dataset"]["validation_fold"],
+        "protocol": config["protocol"],
+        "seed": config["seed"],
+        "corpora": sorted(set(test.ds["corpus"])),
+        "is_synthetic": test.is_synthetic,
+        "n_chosen_on": len(valid),
+        "human": rater_reference(test.ds),
+        "fingerprint": identity.fingerprint,
+        "code": identity.code,
+        "versions": versions(),
+        "peak_memory_mb": peak_memory_mb(),
+    }
+
+
+def peak_memory_mb() -> float:
+    """Largest memory so far, in 10^6 bytes: of the GPU where one is used, else of the process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round((kib if platform.system() == "Darwin" else kib * 1024) / 1e6, 1)
+
+
+def quieten() -> None:
+    """Keeps Lightning's hints off the terminal; warnings about results stay."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*number of training batches .* is smaller than the logging interval.*",
+        ".*It is recommended to use `self.log.*sync_dist=True.*",  # every process computes the same figures of the whole fold
+        ".*The `srun` command is available.*",
+        ".*isinstance.treespec, LeafSpec.*is deprecated.*",
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,77 @@
+"""Both commands: what they print, the JSON, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from erc.doctor import commands, findings
+from erc.doctor.findings import Finding
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("command", ["corpus", "environment"])
+def test_the_json_holds_what_its_schema_says(command, found):
+    content = json.loads(findings.to_json(command, {"root": "data"}, found))
+    assert set(content) == {"schema", "command", "arguments", "is_sound", "n", "findings"}
+    assert content["schema"] == 1 and content["command"] == command and content["is_sound"] is False
+    assert sum(content["n"].values()) == len(content["findings"]) == len(found)
+    keys = {"name", "severity", "corpus", "expected", "got", "where", "advice", "table"}
+    assert all(set(finding) == keys for finding in content["findings"])
+    assert all(finding["severity"] in findings.SEVERITIES for finding in content["findings"])
+
+
+@pytest.mark.parametrize(
+    ("severity", "code"), [("ok", 0), ("note", 0), ("warning", 0), ("problem", 1)], ids=lambda value: str(value)
+)
+def test_the_exit_code_is_one_exactly_where_there_is_a_problem(severity, code, monkeypatch, capsys, tmp_path):
+    found = [Finding("folder", severity, "what came"), Finding("speakers", "ok", "fine")]
+    monkeypatch.setattr(commands, "diagnose_corpus", lambda **_: found)
+    target = tmp_path / "new" / "findings.json"
+    with pytest.raises(SystemExit) as stop:
+        commands.corpus(json=str(target))
+    assert stop.value.code == code
+    assert "what came" in capsys.readouterr().out
+    assert json.loads(target.read_text(encoding="utf-8"))["is_sound"] == (code == 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"exclude": "some"}, "exclude must be one of paper, none: got 'some'"),
+        ({"num_proc": -1}, "num_proc must be a whole number of processes"),
+        ({"num_proc": True}, "num_proc must be a whole number of processes"),
+        ({"dataset_name": "iemocap"}, "expected kemdy19, kemdy20 or kemdy19-kemdy20"),
+        ({"json": True}, "expected --json=PATH"),
+        ({"json": "."}, "is a folder"),
+    ],
+)
+def test_an_argument_out_of_range_ends_with_two_and_a_message(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        commands.corpus(**arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_both_commands_run_as_processes(corpora, spoilt, tmp_path):
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "fire", "erc.doctor", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+    good = run("corpus", f"--root={corpora}", f"--json={tmp_path / 'good.json'}")
+    bad = run("corpus", f"--root={spoilt[0]}", f"--json={tmp_path / 'bad.json'}")
+    here = run("environment", f"--json={tmp_path / 'here.json'}")
+    assert (good.returncode, bad.returncode) == (0, 1), good.stdout + good.stderr + bad.stderr
+    assert "Reading kemdy19" in good.stderr and "Traceback" not in good.stderr + bad.stderr + here.stderr
+    for process, name in ((good, "good"), (bad, "bad"), (here, "here")):
+        content = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+        assert process.returncode == (0 if content["is_sound"] else 1)
+    assert {finding["name"] for finding in content["findings"]} == set(findings.ENVIRONMENT_NAMES)

@@ -1,0 +1,362 @@
+"""Intervals and paired differences against a second way to their numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import time
+
+import numpy as np
+import pytest
+from by_hand import make_world, sklearn_scores, textbook_ccc
+from scipy import stats
+from sklearn.metrics import f1_score
+from threadpoolctl import threadpool_limits
+
+from erc.evaluation import bootstrap, cluster_sums
+from erc.labels import N_EMOTIONS
+
+pytestmark = pytest.mark.filterwarnings("error")  # undefined results are decided, not warned about
+
+EXACT = {"rtol": 0, "atol": 1e-9}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Thousands of small matrix products: on a shared machine, threads would mostly wait for one another."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def world():
+    return make_world()
+
+
+def record_draws(world, n_resamples, seed=42):
+    """Index arrays the statistic was shown: (folds, 1 + n_resamples) lists."""
+    draws = []
+
+    def spy(indices):
+        draws.append(indices.copy())
+        return 0.0
+
+    bootstrap.cluster_bootstrap(spy, world["folds"], world["clusters"], n_resamples, seed=seed)
+    per_fold = 1 + n_resamples
+    return [draws[start : start + per_fold] for start in range(0, len(draws), per_fold)]
+
+
+def test_the_first_draw_is_the_data_and_the_others_are_whole_dialogues_of_one_fold(world):
+    n_segments = {name: np.flatnonzero(world["clusters"] == name) for name in set(world["clusters"])}
+    for fold, draws in enumerate(record_draws(world, 30)):
+        in_fold = np.flatnonzero(world["folds"] == fold)
+        np.testing.assert_array_equal(draws[0], in_fold)
+        for draw in draws[1:]:
+            assert np.isin(draw, in_fold).all()
+            n_drawn = 0
+            for name in set(world["clusters"][in_fold]):
+                times = [np.count_nonzero(draw == segment) for segment in n_segments[name]]
+                assert len(set(times)) == 1  # a dialogue comes with all its segments, equally often
+                n_drawn += times[0]
+            assert n_drawn == len(set(world["clusters"][in_fold]))
+
+
+def test_dialogues_are_drawn_as_a_multinomial(world):
+    # Eight dialogues a fold, 3000 resamples: how often the first is drawn follows Binomial(8, 1/8).
+    draws = record_draws(world, 3000)[0][1:]
+    segment = record_draws(world, 1)[0][0][0]
+    times = np.array([np.count_nonzero(draw == segment) for draw in draws])
+    observed = np.bincount(np.minimum(times, 4), minlength=5)
+    expected = stats.binom.pmf(range(4), 8, 1 / 8)
+    expected = 3000 * np.append(expected, 1 - expected.sum())
+    assert stats.chisquare(observed, expected).pvalue > 0.001
+
+
+def test_the_generic_bootstrap_is_the_textbook_loop_over_its_draws(world):
+    n = 40
+    per_fold = record_draws(world, n)
+    resampled = [
+        np.mean([f1_score(world["truth"][d[r]], world["a"][d[r]], average="weighted") for d in per_fold])
+        for r in range(n + 1)
+    ]
+    # Efron and Tibshirani (1993), equations 14.10 and 14.14 with acceleration 0
+    z0 = stats.norm.ppf(np.mean([value < resampled[0] for value in resampled[1:]]))
+    ends = 100 * stats.norm.cdf([2 * z0 + stats.norm.ppf(0.05), 2 * z0 + stats.norm.ppf(0.95)])
+    assert abs(z0) > 0.05  # the correction does something here
+    expected = [resampled[0], *np.percentile(resampled[1:], ends)]
+    result = bootstrap.cluster_bootstrap(
+        lambda i: f1_score(world["truth"][i], world["a"][i], average="weighted"),
+        world["folds"], world["clusters"], n, level=0.9,
+    )  # fmt: skip
+    np.testing.assert_allclose(result, expected, **EXACT)
+
+
+def test_fast_and_generic_bootstrap_of_f1_and_recall_are_equal(world):
+    truth, prediction, folds, clusters = (world[key] for key in ("truth", "a", "folds", "clusters"))
+    fast = bootstrap.cluster_bootstrap(
+        cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters), folds, clusters, 30
+    )
+    slow = bootstrap.cluster_bootstrap(lambda i: sklearn_scores(truth[i], prediction[i]), folds, clusters, 30)
+    np.testing.assert_allclose(fast, slow, **EXACT)
+    assert fast.estimate.shape == fast.low.shape == fast.high.shape == (4,)
+
+
+def test_fast_and_generic_bootstrap_of_concordance_are_equal(world):
+    truth, prediction, folds, clusters = (world[key] for key in ("valence", "predicted_valence", "folds", "clusters"))
+    fast = bootstrap.cluster_bootstrap(
+        cluster_sums.moment_sums(truth=truth, prediction=prediction, clusters=clusters), folds, clusters, 100
+    )
+    slow = bootstrap.cluster_bootstrap(lambda i: textbook_ccc(truth[i], prediction[i]), folds, clusters, 100)
+    np.testing.assert_allclose(fast, slow, **EXACT)
+    assert all(isinstance(value, float) for value in fast)
+
+
+def test_fast_and_generic_paired_bootstrap_are_equal(world):
+    truth, a, b, folds, clusters = (world[key] for key in ("truth", "a", "b", "folds", "clusters"))
+    fast = bootstrap.paired_bootstrap(
+        cluster_sums.confusion_sums(truth=truth, prediction=a, clusters=clusters),
+        cluster_sums.confusion_sums(truth=truth, prediction=b, clusters=clusters),
+        folds, clusters, 30,
+    )  # fmt: skip
+    slow = bootstrap.paired_bootstrap(
+        lambda i: sklearn_scores(truth[i], a[i]), lambda i: sklearn_scores(truth[i], b[i]), folds, clusters, 30
+    )
+    np.testing.assert_allclose(fast, slow, **EXACT)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+def test_the_interval_agrees_with_every_resample_there_is(level):
+    # One fold, dialogues of 1, 2, 3 and 4 segments: 4^4 = 256 equally likely resamples. Their mean takes few values, so
+    # that 20,000 draws find its quantiles exactly, unless a quantile lies within four standard errors of a step. (Seed
+    # 147 is the first whose values meet this at all three levels.)
+    values = np.random.default_rng(147).normal(size=10)
+    clusters = np.repeat([0, 1, 2, 3], [1, 2, 3, 4])
+    parts = [values[clusters == c] for c in range(4)]
+    exact = [np.concatenate([parts[c] for c in draw]).mean() for draw in itertools.product(range(4), repeat=4)]
+    exact = np.round(exact, 12)
+    for tail in ((1 - level) / 2, (1 + level) / 2):
+        steps = np.array([np.mean(exact <= value) for value in set(exact)])
+        assert np.abs(steps - tail).min() > 4 * math.sqrt(tail * (1 - tail) / 20_000)
+    result = bootstrap.cluster_bootstrap(lambda i: values[i].mean(), np.zeros(10), clusters, 20_000, level=level)
+    expected = np.quantile(exact, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    np.testing.assert_allclose(result[1:], expected, **EXACT)
+
+
+def test_equal_dialogues_in_one_fold_give_scipys_bootstrap_of_dialogue_means():
+    rng = np.random.default_rng(9)
+    means = rng.normal(size=30)
+    values = (means[:, None] + stats.zscore(rng.normal(size=(30, 6)), axis=1)).ravel()
+    clusters = np.repeat(np.arange(30), 6)
+    ours = bootstrap.cluster_bootstrap(lambda i: values[i].mean(), np.zeros(180), clusters, 10_000)
+    theirs = stats.bootstrap((means,), np.mean, n_resamples=10_000, method="percentile", rng=rng).confidence_interval
+    # Monte Carlo error of a 2.5 % quantile of 10,000: 2.7 % of a standard error; 0.1 is above three of the difference
+    np.testing.assert_allclose(ours[1:], theirs, atol=0.1 * means.std() / math.sqrt(30))
+
+
+def test_paired_p_value_is_counted_from_the_resampled_differences(world):
+    n = 99
+    a, b = (world["truth"] == world["a"]), (world["truth"] == world["b"])
+    differences = [np.mean([a[d[r]].mean() - b[d[r]].mean() for d in record_draws(world, n)]) for r in range(n + 1)]
+    below, above = sum(d <= 0 for d in differences[1:]), sum(d >= 0 for d in differences[1:])
+    expected = [differences[0], *np.percentile(differences[1:], [2.5, 97.5]), min(1, 2 * (min(below, above) + 1) / 100)]
+    result = bootstrap.paired_bootstrap(
+        lambda i: a[i].mean(), lambda i: b[i].mean(), world["folds"], world["clusters"], n
+    )
+    np.testing.assert_allclose(result, expected, **EXACT)
+
+
+def test_swapping_the_models_flips_the_difference_and_keeps_p(world):
+    a, b = (
+        cluster_sums.confusion_sums(truth=world["truth"], prediction=world[model], clusters=world["clusters"])
+        for model in "ab"
+    )
+    there = bootstrap.paired_bootstrap(a, b, world["folds"], world["clusters"])
+    back = bootstrap.paired_bootstrap(b, a, world["folds"], world["clusters"])
+    np.testing.assert_allclose(back, [-there.difference, -there.high, -there.low, there.p_value], **EXACT)
+
+
+def test_a_model_does_not_differ_from_itself(world):
+    sums = cluster_sums.moment_sums(
+        truth=world["valence"], prediction=world["predicted_valence"], clusters=world["clusters"]
+    )
+    found = bootstrap.paired_bootstrap(sums, sums, world["folds"], world["clusters"])
+    # to 1e-12: BLAS may add in another order the second time
+    assert found == pytest.approx((0, 0, 0, 1), abs=1e-12) and found.p_value == 1
+
+
+def test_the_smallest_p_is_two_over_one_more_than_the_resamples(world):
+    result = bootstrap.paired_bootstrap(
+        lambda i: 1.0 + len(i), lambda i: 0.0, world["folds"], world["clusters"], n_resamples=39
+    )
+    assert result.p_value == pytest.approx(2 / 40)
+
+
+def test_p_falls_below_five_percent_just_where_the_interval_leaves_zero(world):
+    # The p value inverts the interval: they may disagree only by the +1 and the interpolation of a quantile.
+    rng = np.random.default_rng(2)
+    for shift in rng.normal(scale=0.1, size=30):
+        values = rng.normal(size=300) * 0.5 + shift
+        result = bootstrap.paired_bootstrap(
+            lambda i, v=values: v[i].mean(), lambda i: 0.0, world["folds"], world["clusters"], 199
+        )
+        if abs(result.p_value - 0.05) > 0.02:
+            assert (result.p_value < 0.05) == (result.low > 0 or result.high < 0)
+
+
+def test_same_seed_same_interval_and_another_seed_another(world):
+    sums = cluster_sums.confusion_sums(truth=world["truth"], prediction=world["a"], clusters=world["clusters"])
+    one, same, other = (
+        bootstrap.cluster_bootstrap(sums, world["folds"], world["clusters"], 200, seed=seed) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)  # sums of counts are whole numbers, exact in any order
+    assert (one.low != other.low).all() and (one.estimate == other.estimate).all()
+
+
+def test_shuffling_the_segments_changes_nothing(world):
+    order = np.random.default_rng(0).permutation(300)
+    shuffled = {key: value[order] for key, value in world.items()}
+    intervals = [
+        bootstrap.cluster_bootstrap(
+            cluster_sums.moment_sums(truth=w["valence"], prediction=w["predicted_valence"], clusters=w["clusters"]),
+            w["folds"], w["clusters"], 200,
+        )
+        for w in (world, shuffled)
+    ]  # fmt: skip
+    np.testing.assert_allclose(*intervals, **EXACT)
+
+
+def test_a_wider_level_contains_a_narrower(world):
+    sums = cluster_sums.confusion_sums(truth=world["truth"], prediction=world["a"], clusters=world["clusters"])
+    wide, narrow = (
+        bootstrap.cluster_bootstrap(sums, world["folds"], world["clusters"], 500, level=level) for level in (0.99, 0.8)
+    )
+    assert (wide.low < narrow.low).all() and (narrow.high < wide.high).all()
+
+
+def test_the_estimate_is_the_mean_over_folds_and_not_the_pooled_metric(world):
+    truth, prediction, folds, clusters = (world[key] for key in ("truth", "a", "folds", "clusters"))
+    sums = cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters)
+    per_fold = [sklearn_scores(truth[folds == fold], prediction[folds == fold]) for fold in range(5)]
+    estimate = bootstrap.cluster_bootstrap(sums, folds, clusters, 1).estimate
+    np.testing.assert_allclose(estimate, np.mean(per_fold, axis=0), **EXACT)
+    assert abs(estimate[2] - sklearn_scores(truth, prediction)[2]) > 1e-3
+
+
+def test_a_fold_with_one_dialogue_has_an_estimate_and_no_interval():
+    result = bootstrap.cluster_bootstrap(lambda i: float(i.mean()), [0, 0, 0, 1, 1], ["a", "b", "b", "c", "c"], 20)
+    assert result.estimate == pytest.approx((1 + 3.5) / 2)
+    assert math.isnan(result.low) and math.isnan(result.high)
+    paired = bootstrap.paired_bootstrap(lambda i: 1.0, lambda i: 0.0, [0, 0], ["a", "a"], 20)
+    assert paired.difference == 1 and math.isnan(paired.p_value)
+
+
+def test_a_metric_undefined_in_a_resample_has_no_interval():
+    # Four dialogues of one segment: some resample draws one of them four times, and its CCC is undefined.
+    truth, clusters = np.array([1.0, 2.0, 3.0, 4.0]), np.arange(4)
+    sums = cluster_sums.moment_sums(truth=truth, prediction=truth, clusters=clusters)
+    result = bootstrap.cluster_bootstrap(sums, np.zeros(4), clusters, 2000)
+    assert result.estimate == pytest.approx(1) and math.isnan(result.low) and math.isnan(result.high)
+
+
+def test_a_dialogue_in_two_folds_is_refused():
+    with pytest.raises(ValueError, match="A cluster must lie in one fold: expected unique names, got x in two"):
+        bootstrap.cluster_bootstrap(lambda i: 0.0, [0, 1, 1], ["x", "x", "y"])
+
+
+def test_sums_of_other_segments_are_refused(world):
+    clear = world["truth"] != 3  # say, ties left out of the sums and not of the folds
+    sums = cluster_sums.confusion_sums(
+        truth=world["truth"][clear], prediction=world["a"][clear], clusters=world["clusters"][clear]
+    )
+    with pytest.raises(ValueError, match="ClusterSums must come from the bootstrapped segments: expected 300"):
+        bootstrap.cluster_bootstrap(sums, world["folds"], world["clusters"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"folds": [], "clusters": []}, "needs segments"),
+        ({"folds": [0, 0], "clusters": [0]}, "One value per segment"),
+        ({"folds": [0, 0], "clusters": [0, 1], "n_resamples": 0}, "needs resamples"),
+        ({"folds": [0, 0], "clusters": [0, 1], "n_resamples": 9, "level": 95}, "level must be a share"),
+    ],
+)
+def test_a_bootstrap_that_cannot_be_done_says_so(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap.cluster_bootstrap(lambda i: 0.0, **arguments)
+
+
+def test_models_with_different_metrics_are_not_compared():
+    with pytest.raises(ValueError, match="A and B must give the same metrics"):
+        bootstrap.paired_bootstrap(lambda i: 0.0, lambda i: np.zeros(2), [0, 0], [0, 1], 9)
+
+
+def test_the_fast_bootstrap_of_the_whole_corpus_takes_seconds():
+    rng = np.random.default_rng(0)
+    clusters = rng.integers(1000, size=23_000)
+    truth, prediction = rng.integers(N_EMOTIONS, size=(2, 23_000))
+    start = time.perf_counter()
+    sums = cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters)
+    bootstrap.cluster_bootstrap(sums, clusters % 5, clusters, n_resamples=2000)
+    assert time.perf_counter() - start < 5  # 0.1 s measured on two shared cores
+
+
+# ---------------------------------------------------------------------------------------------- F1 of each emotion
+
+
+def by_emotion(truth, prediction, clusters):
+    """F1 of each emotion as ``ClusterSums``, so that ``cluster_bootstrap`` can resample it."""
+    sums = cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters)
+    return dataclasses.replace(sums, score=cluster_sums.f1_by_emotion)
+
+
+def test_f1_by_emotion_is_that_of_cluster_bootstrap_where_all_is_one_fold_and_every_emotion_is_there(world):
+    truth, prediction, clusters = (world[key] for key in ("truth", "a", "clusters"))
+    folds = np.zeros(300)
+    found = bootstrap.f1_by_emotion_interval(truth, prediction, folds, clusters, 400)
+    expected = bootstrap.cluster_bootstrap(by_emotion(truth, prediction, clusters), folds, clusters, 400)
+    assert not np.isnan(expected).any()
+    np.testing.assert_allclose(found, expected, **EXACT)
+    assert found.estimate.shape == found.low.shape == found.high.shape == (N_EMOTIONS,)
+
+
+def test_f1_by_emotion_pools_the_folds_and_draws_within_them(world):
+    n = 40
+    truth, prediction, folds, clusters = (world[key] for key in ("truth", "a", "folds", "clusters"))
+    per_fold = record_draws(world, n)
+    resampled = []
+    for r in range(n + 1):
+        drawn = np.concatenate([draws[r] for draws in per_fold])
+        resampled.append(f1_score(truth[drawn], prediction[drawn], average=None, labels=range(N_EMOTIONS)))
+    estimate, resampled = resampled[0], np.array(resampled[1:])
+    found = bootstrap.f1_by_emotion_interval(truth, prediction, folds, clusters, n)
+    np.testing.assert_allclose(found.estimate, estimate, **EXACT)
+    for k in range(N_EMOTIONS):
+        share = (np.mean(resampled[:, k] < estimate[k] - 1e-12) + np.mean(resampled[:, k] <= estimate[k] + 1e-12)) / 2
+        z0 = stats.norm.ppf(share)
+        ends = stats.norm.cdf([2 * z0 + stats.norm.ppf(0.025), 2 * z0 + stats.norm.ppf(0.975)])
+        expected = np.quantile(resampled[:, k], ends)
+        np.testing.assert_allclose([found.low[k], found.high[k]], expected, **EXACT)
+
+
+def test_an_emotion_that_a_resample_lacks_has_the_interval_of_the_others():
+    # emotion 6 is in one of 20 dialogues only: a resample lacks it with a chance of (19/20)^20 = 36 %
+    rng = np.random.default_rng(1)
+    clusters = np.repeat(np.arange(20), 10)
+    truth, prediction = rng.integers(4, size=(2, 200))
+    truth[:3], prediction[:2] = 6, 6
+    folds = np.zeros(200)
+    found = bootstrap.f1_by_emotion_interval(truth, prediction, folds, clusters, 500)
+    plain = bootstrap.cluster_bootstrap(by_emotion(truth, prediction, clusters), folds, clusters, 500)
+    assert math.isnan(plain.low[6]) and found.estimate[6] == pytest.approx(2 * 2 / (3 + 2))
+    # the emotion is never seen beside others, so that every resample that holds it has the same F1
+    assert (found.low[6], found.high[6]) == pytest.approx((0.8, 0.8))
+    assert np.isnan([part[4:6] for part in found]).all()  # in neither truth nor prediction
+    np.testing.assert_allclose([part[:4] for part in found], [part[:4] for part in plain], **EXACT)
+
+
+def test_f1_by_emotion_without_anything_to_resample_has_no_interval(world):
+    one_each = np.array([f"{fold}" for fold in world["folds"]])
+    found = bootstrap.f1_by_emotion_interval(world["truth"], world["a"], world["folds"], one_each, 20)
+    assert not np.isnan(found.estimate).any() and np.isnan(found.low).all() and np.isnan(found.high).all()

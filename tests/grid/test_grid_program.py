@@ -1,0 +1,208 @@
+"""The grid from start to table, with a stand-in for training."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from erc import files
+from erc.grid import asked_for, cells as grid_cells, program, running
+from erc.training import run_folder
+from erc.training.identity import Identity
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def finish(cell: grid_cells.Cell, identity: Identity) -> None:
+    """What a run leaves in its folder, as far as its identity is concerned."""
+    cell.run_dir.mkdir(parents=True, exist_ok=True)
+    run_folder.checkpoint_to_resume(cell.run_dir, identity)
+    files.write_atomically(cell.run_dir / "result.json", f'{{"fingerprint": "{identity.fingerprint}"}}')
+
+
+def stand_in_identity(extra: list[str]) -> Identity:
+    """The options behind ``--`` stand for all that decides a result."""
+    return Identity(dict(word.split("=", 1) for word in extra), "data", {})
+
+
+class StandIn:
+    """Does to the run folder what ``python train.py ... resume=true`` does, and notes which cells it was started for.
+
+    ``moods`` says by the row's name what happens: "fail" (an error is written down) or "die" (killed after an epoch).
+    """
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.finished: list[str] = []
+        self.moods: dict[str, str] = {}
+
+    def __call__(self, command: list[str], cwd: Path, check: bool) -> subprocess.CompletedProcess:
+        given = dict(word.split("=", 1) for word in command[2:])
+        run_dir = Path(given["hydra.run.dir"])
+        identity = stand_in_identity(command[9:])
+        self.started.append(run_dir.parent.name + "/" + run_dir.name)
+        mood = self.moods.get(run_dir.parent.name)
+        if mood == "interrupt":
+            raise KeyboardInterrupt
+        with run_folder.claimed(run_dir) as is_ours:
+            if not is_ours:
+                return subprocess.CompletedProcess(command, 0)
+            try:
+                if reason := run_folder.refusal(run_dir, identity):
+                    raise FileExistsError(reason)
+                if run_folder.finished_result(run_dir) is not None:
+                    return subprocess.CompletedProcess(command, 0)
+                run_folder.checkpoint_to_resume(run_dir, identity)
+                if mood == "fail":
+                    raise MemoryError("no room for the model")
+            except (FileExistsError, MemoryError) as err:
+                run_folder.record_error(run_dir, err)
+                return subprocess.CompletedProcess(command, 1)
+            if mood == "die":
+                torch.save({"epoch": 0}, run_dir / "last.ckpt")
+                return subprocess.CompletedProcess(command, -9)
+            files.write_atomically(run_dir / "result.json", f'{{"fingerprint": "{identity.fingerprint}"}}')
+            self.finished.append(self.started[-1])
+            return subprocess.CompletedProcess(command, 0)
+
+
+@pytest.fixture
+def stand_in(monkeypatch) -> StandIn:
+    found = StandIn()
+    monkeypatch.setattr(running.subprocess, "run", found)
+    monkeypatch.setattr(program, "write_tables", lambda folder: "THE TABLE")
+    monkeypatch.setattr(asked_for, "identity_of", lambda cell, extra: stand_in_identity(extra))
+    return found
+
+
+ROW_NAMES = ("concat_hard", "concat_soft", "text_only_peakl")
+
+
+@pytest.fixture
+def run_grid(tmp_path, capsys):
+    """Runs a grid of three rows and one fold; returns its exit code and what it printed."""
+
+    def run(*extra: str, rows: tuple[str, ...] = ROW_NAMES, folds: str = "4") -> tuple[int, list[str]]:
+        typed = ["--rows", ",".join(rows), "--folds", folds, "--launcher", "basic", "--out", str(tmp_path / "grid")]
+        code = program.main([*typed, "--", *extra])
+        return code, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_a_grid_runs_fold_by_fold_all_rows_and_prints_its_table(stand_in, run_grid):
+    code, lines = run_grid(folds="1,0")
+    assert stand_in.finished == [f"{row}/fold{fold}-seed42" for fold in (1, 0) for row in ROW_NAMES]
+    assert code == 0
+    assert lines[-2:] == ["THE TABLE", "6 of 6 cells are finished."]
+    assert lines[0] == "[1/6] concat_hard, fold 1, seed 42: waiting  (done 0, running 0, failed 0)"
+    assert "[6/6] text_only_peakl, fold 0, seed 42: waiting  (done 5, running 0, failed 0)" in lines
+    assert sum(line.endswith(" left") for line in lines) == 5  # an estimate as soon as one cell has been timed
+
+
+def test_a_finished_grid_starts_nothing(stand_in, run_grid):
+    run_grid()
+    stand_in.started.clear()
+    code, lines = run_grid()
+    assert code == 0 and stand_in.started == []
+    assert lines[-2:] == ["THE TABLE", "3 of 3 cells are finished."]
+
+
+def test_a_cell_that_fails_is_named_at_the_end_and_the_rest_go_on(stand_in, run_grid):
+    stand_in.moods["concat_soft"] = "fail"
+    code, lines = run_grid()
+    assert code == 1
+    assert stand_in.finished == ["concat_hard/fold4-seed42", "text_only_peakl/fold4-seed42"]
+    assert lines[-3:] == [
+        "THE TABLE",
+        "missing: concat_soft, fold 4, seed 42: failed (MemoryError: no room for the model)",
+        "2 of 3 cells are finished. Start again to go on.",
+    ]
+    # started again, it takes up that cell alone
+    stand_in.moods.clear()
+    stand_in.started.clear()
+    assert run_grid()[0] == 0
+    assert stand_in.started == ["concat_soft/fold4-seed42"]
+
+
+def test_a_cell_that_dies_without_a_word_is_half_done_and_taken_up_again(stand_in, run_grid):
+    stand_in.moods["concat_hard"] = "die"
+    code, lines = run_grid()
+    assert code == 1
+    assert lines[-2] == "missing: concat_hard, fold 4, seed 42: half-done"
+    stand_in.moods.clear()
+    code, lines = run_grid()
+    assert code == 0 and stand_in.finished.count("concat_hard/fold4-seed42") == 1
+
+
+def test_without_a_finished_cell_there_is_no_table(stand_in, run_grid):
+    stand_in.moods = dict.fromkeys(ROW_NAMES, "fail")
+    code, lines = run_grid()
+    assert code == 1 and "THE TABLE" not in lines
+    assert [line.split(",")[0] for line in lines[-4:-1]] == [f"missing: {row}" for row in ROW_NAMES]
+
+
+def test_a_changed_option_is_refused_and_the_grid_says_so(stand_in, run_grid, tmp_path):
+    run_grid("optim.lr.heads=1e-4")
+    results = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
+    code, lines = run_grid("optim.lr.heads=1e-3")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == results and len(results) == 3
+    # the figures that lie there are of other options: a table of them under this command would be a wrong one
+    assert code == 1, "the grid calls cells of other options finished"
+    ending = "\n".join(lines[-4:])
+    for row in ROW_NAMES:
+        assert re.search(
+            rf"{row}, fold 4, seed 42: .*A run folder holds one run: .*optim.lr.heads: \"1e-4\" there, \"1e-3\" now",
+            ending,
+        )
+    assert "0 of 3 cells are finished" in ending
+    # with the first options again, nothing is wrong and nothing is trained
+    stand_in.finished.clear()
+    assert run_grid("optim.lr.heads=1e-4")[0] == 0 and stand_in.finished == []
+
+
+def test_an_interrupt_ends_the_grid_with_what_is_missing(stand_in, run_grid):
+    stand_in.moods["concat_soft"] = "interrupt"
+    code, lines = run_grid()
+    assert code == 1
+    assert stand_in.started == ["concat_hard/fold4-seed42", "concat_soft/fold4-seed42"]  # nothing after it
+    assert any(line.startswith("Interrupted. The same command goes on from here") for line in lines)
+    assert lines[-1].startswith("1 of 3 cells are finished")
+
+
+HOLD = "import sys, time\nfrom erc.training.run_folder import claimed\nwith claimed(sys.argv[1]):\n print(flush=True)\n time.sleep(300)"
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+def test_a_cell_that_another_process_trains_is_waited_for_and_taken_over_if_that_dies(
+    stand_in, run_grid, tmp_path, monkeypatch, finishes
+):
+    run_dir = tmp_path / "grid" / "concat_soft" / "fold4-seed42"
+    process = subprocess.Popen([sys.executable, "-c", HOLD, run_dir], cwd=ROOT, stdout=subprocess.PIPE)
+    process.stdout.readline()
+
+    def end(seconds: float) -> None:
+        """What happens while the driver sleeps."""
+        if finishes:
+            finish(grid_cells.Cell("paper", "concat_soft", 4, 42, tmp_path / "grid"), stand_in_identity([]))
+        process.kill()
+        process.wait()
+
+    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=time.monotonic, sleep=end))
+    try:
+        code, lines = run_grid()
+    finally:
+        end(0)
+        process.stdout.close()
+    assert code == 0 and lines[-1] == "3 of 3 cells are finished."
+    assert "Waiting for 1 cells that other processes are training, e.g. concat_soft, fold 4, seed 42." in lines
+    assert stand_in.finished.count("concat_soft/fold4-seed42") == (0 if finishes else 1)
+    # meanwhile the others were trained, once
+    assert [stand_in.finished.count(f"{row}/fold4-seed42") for row in ("concat_hard", "text_only_peakl")] == [1, 1]

@@ -1,0 +1,181 @@
+"""Grids that train for real: finished, refused, killed at any moment, run twice at once, run by launchers."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from erc.grid import program, running
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+REAL_ROWS = ("text_only_peakl", "concat_hard")
+
+
+def command(
+    out: Path, corpora: Path, cache_dir: Path, *changes: str, launcher: str = "basic", rows=REAL_ROWS
+) -> list[str]:
+    """A grid of two rows on one fold, 16 segments, as it is typed."""
+    grid_options = ["--experiment", "demo", "--launcher", launcher, "--rows", ",".join(rows), "--folds", "4"]
+    data = ["synthetic=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}", "dataset.num_data=16"]
+    small = ["dataloader.collate.max_samples=8000", "dataloader.batch_size=8", "trainer.max_epochs=8"]
+    small += ["callbacks.early_stopping.patience=10"]
+    return [sys.executable, "-m", "erc.grid", *grid_options, "--out", str(out), "--", *data, *small, *changes]
+
+
+def execute(typed: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        typed, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280
+    )
+
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def predictions(out: Path) -> dict[str, bytes]:
+    return {row: (out / row / "fold4-seed42" / "predictions.csv").read_bytes() for row in REAL_ROWS}
+
+
+def n_trained(text: str) -> dict[str, int]:
+    """How often each cell was trained to its end."""
+    return {row: len(re.findall(rf"^Result: .*/{row}/fold4-seed42/", text, re.MULTILINE)) for row in REAL_ROWS}
+
+
+def kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+@pytest.fixture
+def leaders():
+    """Process groups that a test starts; whatever is left of them ends with the test."""
+    found: list[int] = []
+    yield found
+    for leader in found:
+        kill_group(leader)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(corpora, cache_dir, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A grid of three rows, of which one holds another run, and so must fail."""
+    out = tmp_path_factory.mktemp("grids") / "uninterrupted"
+    foreign = out / "concat_soft" / "fold4-seed42"
+    foreign.mkdir(parents=True)
+    (foreign / "identity.json").write_text('{"fingerprint": "0000000000000000"}', encoding="utf-8")
+    return out, execute(command(out, corpora, cache_dir, rows=("concat_soft", *REAL_ROWS)))
+
+
+@pytest.mark.slow
+def test_a_real_grid_goes_on_behind_a_cell_that_fails_and_names_it_last(uninterrupted):
+    out, done = uninterrupted
+    assert done.returncode == 1
+    assert n_trained(done.stdout) == {"text_only_peakl": 1, "concat_hard": 1}, done.stdout
+    ending = done.stdout.splitlines()[-2:]
+    assert re.match(
+        r"missing: concat_soft, fold 4, seed 42: failed \(FileExistsError: A run folder .*identity.json cannot be used",
+        ending[0],
+    )
+    assert ending[1] == "2 of 3 cells are finished. Start again to go on."
+    assert {"table.md", "table.csv", "table.tex", *REAL_ROWS} <= set(os.listdir(out))
+    assert "Text only, PeakL (1/5 folds)" in (out / "table.md").read_text(encoding="utf-8")
+    for row in REAL_ROWS:
+        assert not (out / row / "fold4-seed42" / "last.ckpt").exists()  # of no more use
+
+
+@pytest.mark.slow
+def test_a_real_grid_that_is_finished_answers_without_training(uninterrupted, corpora, cache_dir, monkeypatch, capsys):
+    out, _ = uninterrupted
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")}
+    monkeypatch.setattr(running.subprocess, "run", lambda *_, **__: pytest.fail("a training process was started"))
+    assert program.main(command(out, corpora, cache_dir)[3:]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 cells are finished."
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")} == written
+    # control: with another option, which the fingerprint holds, a process is started
+    with pytest.raises(pytest.fail.Exception, match="a training process"):
+        program.main(command(out, corpora, cache_dir, "optim.weight_decay=0.1")[3:])
+
+
+@pytest.mark.slow
+def test_a_grid_that_is_killed_three_times_ends_with_the_same_predictions(
+    uninterrupted, corpora, cache_dir, tmp_path, leaders
+):
+    out, log = tmp_path / "grid", tmp_path / "log.txt"
+    typed, rng = command(out, corpora, cache_dir), random.Random(0)
+    for attempt in range(3):
+        n_epochs = log.read_text(encoding="utf-8").count("\nepoch ") if attempt else 0
+        with open(log, "a", encoding="utf-8") as file:
+            process = subprocess.Popen(
+                typed, cwd=ROOT, env=ENVIRONMENT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        leaders.append(process.pid)
+        # any moment in one of this attempt's first four epochs: counted in epochs, which a fast machine has sooner
+        n_epochs += rng.randint(0, 3)
+        until = time.monotonic() + 240
+        while log.read_text(encoding="utf-8").count("\nepoch ") <= n_epochs and process.poll() is None:
+            assert time.monotonic() < until, log.read_text(encoding="utf-8")
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.1))
+        if attempt == 1:
+            process.kill()  # the driver alone: what it started trains on, and is waited for
+        else:
+            kill_group(process.pid)  # all of them, as in a power cut
+        assert process.wait() == -signal.SIGKILL, "too late: the grid had finished"
+    done = execute(typed)
+    text = log.read_text(encoding="utf-8") + done.stdout
+    assert done.returncode == 0, text
+    assert n_trained(text) == {"text_only_peakl": 1, "concat_hard": 1}, text
+    assert text.count("Going on from") >= 1
+    assert predictions(out) == predictions(uninterrupted[0])
+    for row in REAL_ROWS:
+        found, expected = (
+            [line.split(",") for line in (folder / row / "fold4-seed42" / "metrics.csv").read_text().splitlines()]
+            for folder in (out, uninterrupted[0])
+        )
+        column = expected[0].index("seconds")  # everything but the clock
+        assert [[*line[:column], *line[column + 1 :]] for line in found] == [
+            [*line[:column], *line[column + 1 :]] for line in expected
+        ]
+
+
+@pytest.mark.slow
+def test_two_drivers_that_want_one_cell_at_once_train_it_once(uninterrupted, corpora, cache_dir, tmp_path, leaders):
+    row = REAL_ROWS[0]
+    typed = command(tmp_path / "grid", corpora, cache_dir, rows=(row,))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    processes = [subprocess.Popen(typed, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes) for _ in range(2)]
+    leaders += [process.pid for process in processes]
+    together = "\n".join(process.communicate(timeout=280)[0] for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], together
+    assert n_trained(together)[row] == len(re.findall(r"^Training ", together, re.MULTILINE)) == 1, together
+    assert together.count("\n1 of 1 cells are finished.\n") == 2
+    found = (tmp_path / "grid" / row / "fold4-seed42" / "predictions.csv").read_bytes()
+    assert found == predictions(uninterrupted[0])[row]
+
+
+@pytest.mark.slow
+def test_several_cells_at_a_time_give_the_same_predictions(uninterrupted, corpora, cache_dir, tmp_path):
+    done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="joblib"))
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == "2 of 2 cells are finished."
+    assert predictions(tmp_path / "grid") == predictions(uninterrupted[0])
+
+
+@pytest.mark.slow
+def test_a_cluster_s_launcher_trains_a_cell(uninterrupted, corpora, cache_dir, tmp_path):
+    # submitit_local submits as submitit_slurm does, and runs the job on this machine
+    row = REAL_ROWS[0]
+    done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="submitit_local", rows=(row,)))
+    assert done.returncode == 0, done.stdout
+    found = (tmp_path / "grid" / row / "fold4-seed42" / "predictions.csv").read_bytes()
+    assert found == predictions(uninterrupted[0])[row]

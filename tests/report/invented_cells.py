@@ -1,0 +1,101 @@
+"""Invented inputs of figures: segments, votes, and finished cells of a grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from erc.data.corpora import KEMDY19
+from erc.evaluation import predictions
+from erc.labels import N_EMOTIONS, hard_label, is_tied
+
+CENTROIDS = np.array(KEMDY19.centroids)
+SHARES = np.array([0.10, 0.05, 0.18, 0.38, 0.15, 0.08, 0.06])
+
+
+def world(rng, n=300, aligned=True, noise=0.6):
+    """Emotions at the corpus's centroids; vectors that follow valence and arousal, or know nothing of them."""
+    hard = rng.choice(N_EMOTIONS, n, p=SHARES)
+    va = (CENTROIDS[hard] + rng.normal(0, 0.4, (n, 2))).clip(1, 5).round(1)
+    source = va if aligned else rng.normal(0, 1, (n, 2))
+    return va, source @ rng.normal(size=(2, 16)) + rng.normal(0, noise, (n, 16)), hard
+
+
+def make_votes(rng, n):
+    centre = np.eye(7)[rng.choice(7, n, p=SHARES)]
+    return np.stack([rng.multinomial(10, p) for p in 0.65 * centre + 0.35 * SHARES])
+
+
+def write_cell(grid, row, fold, rng, is_synthetic=True):
+    """A finished cell of 60 segments, written as training writes one."""
+    fusion, target = row.rsplit("_", 1)
+    votes = make_votes(rng, 60)
+    va = (CENTROIDS[votes.argmax(axis=1)] + rng.normal(0, 0.4, (60, 2))).clip(1, 5).round(1)
+    hard = hard_label(votes, va, CENTROIDS)
+    probs = 0.6 * np.eye(7)[hard] + 0.4 * rng.dirichlet(np.ones(7), 60)
+    table = pd.DataFrame(
+        {
+            "segment_id": [f"Sess{4 * fold + 1:02d}_script{k % 6 + 1:02d}_F{k:03d}" for k in range(60)],
+            "corpus": "kemdy19",
+            "session": 4 * fold + 1,
+            "dialogue": [f"Sess{4 * fold + 1:02d}_script{k % 6 + 1:02d}" for k in range(60)],
+            "speaker": f"Sess{4 * fold + 1:02d}F",
+            **dict(zip(predictions.VOTES, votes.T, strict=True)),
+            **dict(zip(predictions.SOFT, (votes / 10).T, strict=True)),
+            "hard_label": hard,
+            "is_tied": is_tied(votes),
+            "valence": va[:, 0],
+            "arousal": va[:, 1],
+            **dict(zip(predictions.PROB, probs.T, strict=True)),
+            "pred_valence": va[:, 0] + rng.normal(0, 0.3, 60),
+            "pred_arousal": va[:, 1] + rng.normal(0, 0.3, 60),
+        }
+    ).sort_values("segment_id", ignore_index=True)
+    epochs = [
+        {"epoch": k, "train/loss": 2.0 - k, **{f"valid/{n}": v for n, v in predictions.evaluate_table(table).items()}}
+        for k in range(2)
+    ]
+    facts = {"experiment": "demo", "fusion": fusion, "target": target, "fold": fold, "protocol": "paper", "seed": 42}
+    facts |= {"corpora": ["kemdy19"], "is_synthetic": is_synthetic, "n_chosen_on": 60, "human": {}}
+    facts |= {"fingerprint": "f", "code": {}, "versions": {}, "seconds": 1.0, "peak_memory_mb": 1.0}
+    run_dir = grid / row / f"fold{fold}-seed42"
+    run_dir.mkdir(parents=True)
+    embedding = table[["valence", "arousal"]].to_numpy() @ rng.normal(size=(2, 8)) + rng.normal(size=(60, 8))
+    gathered = {"segment_id": table["segment_id"].to_numpy().astype(str), "embedding": embedding}
+    predictions.write_fold(run_dir, table, predictions.make_result(table, table, epochs, 1, facts), gathered)
+    return run_dir
+
+
+def corpus(rng, n=400, names=("kemdy19", "kemdy20")):
+    votes = make_votes(rng, n)
+    return pd.DataFrame(
+        {
+            "corpus": rng.choice(names, n),
+            "fold": rng.integers(0, 5, n),
+            "votes": votes.tolist(),
+            "hard_label": votes.argmax(axis=1),
+            "is_tied": is_tied(votes),
+            "seconds": np.exp(rng.normal(1.2, 0.7, n)),
+        }
+    )
+
+
+def history(rng, n_epochs):
+    return [
+        {
+            "epoch": epoch,
+            "train/loss": 2 - 0.05 * epoch,
+            "valid/weighted_f1": None if epoch == 0 else rng.uniform(0.2, 0.9),
+            "valid/ccc_arousal": rng.uniform(-0.1, 0.9),
+            "valid/ccc_valence": rng.uniform(0, 0.9),
+        }
+        for epoch in range(n_epochs)
+    ]
+
+
+def fold_values(rng, n_rows, n_folds=5):
+    names = [f"Tensor Mixer Network, {k} (3/5 folds)" for k in range(n_rows)]
+    return {
+        metric: {name: {fold: rng.uniform(0.7, 0.9) for fold in range(n_folds)} for name in names}
+        for metric in ("Weighted-F1", "CCC(aro)", "CCC(val)")
+    }

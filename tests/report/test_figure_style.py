@@ -1,0 +1,171 @@
+"""The figures' common look: text that is legible and does not overlap, one colour and one marker for each emotion."""
+
+from __future__ import annotations
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+from invented_cells import corpus, fold_values, history, make_votes, world
+from matplotlib.text import Text
+from scipy.spatial.distance import pdist
+
+from erc.evaluation.bootstrap import f1_by_emotion_interval
+from erc.labels import EMOTIONS, N_EMOTIONS
+from erc.report import projection
+from erc.report.figures import (
+    calibration,
+    confusion as figures_confusion,
+    corpus_overview,
+    curves,
+    embedding_map,
+    f1,
+    over_folds,
+    peakl,
+    style,
+    valence_arousal,
+)
+
+LONG_TITLE = "Tensor Mixer Network, PeakL (3/5 folds)"
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def all_figures(rng, n, note, scale=1):
+    """Every figure on so many segments; ``scale`` multiplies the counts that are printed."""
+    va, vectors, hard = world(rng, n)
+    votes = make_votes(rng, n)
+    probs = rng.dirichlet(np.full(7, 0.5), n)
+    prediction, folds = probs.argmax(axis=1), np.arange(n) % 5
+    numbers = projection.alignment(va, vectors, hard, vectors[:, :2])
+    by_fold = {fold: numbers.space for fold in range(5)}
+    aligned = projection.align_map(vectors[:, :2], va, hard)[0]
+    interval = f1_by_emotion_interval(hard, prediction, np.zeros(n), np.arange(n) % 20, 50)
+    counts = scale * np.bincount(hard, minlength=7)
+    n_epochs = 6 if n < 200 else 30
+    folds_of = [(hard[folds == k], probs[folds == k]) for k in range(5)]
+    pred_va = va + rng.normal(0, 0.5, va.shape)
+    confusion = scale * figures_confusion.confusions(hard, prediction, folds)
+    histories = {fold: history(rng, n_epochs) for fold in range(5)}
+    return {
+        "map": embedding_map.draw_map(va, aligned, hard, numbers, by_fold, LONG_TITLE, "fold 4 (median F1)", note),
+        "peakl": peakl.draw_peakl(votes, votes.argmax(axis=1), note=note),
+        "confusion": figures_confusion.draw_confusion(confusion, LONG_TITLE, note),
+        "f1": f1.draw_f1(interval, counts, LONG_TITLE, note),
+        "calibration": calibration.draw_calibration(folds_of, LONG_TITLE, note),
+        "predictions": valence_arousal.draw_predictions(va, pred_va, hard, folds, LONG_TITLE, note),
+        "curves": curves.draw_curves(histories, dict.fromkeys(range(5), 3), LONG_TITLE, note),
+        "folds": over_folds.draw_folds(fold_values(rng, 3 if n < 200 else 9), note),
+        "corpus": corpus_overview.draw_corpus(corpus(rng, n), 7.0, note),
+    }
+
+
+NAMES = ("map", "peakl", "confusion", "f1", "calibration", "predictions", "curves", "folds", "corpus")
+
+
+@pytest.fixture(scope="module")
+def small():
+    return all_figures(np.random.default_rng(3), 110, style.SYNTHETIC_REMARK)
+
+
+@pytest.fixture(scope="module")
+def large():
+    return all_figures(np.random.default_rng(4), 1500, "", scale=70)
+
+
+def drawn_texts(fig):
+    """Each text that is really drawn, with its box in pixels."""
+    found = {}
+    original = Text.draw
+
+    def draw(self, renderer, *args, **kwargs):
+        original(self, renderer, *args, **kwargs)
+        if self.get_visible() and self.get_text().strip():
+            found[self] = self.get_window_extent(renderer)
+
+    with pytest.MonkeyPatch.context() as patch, matplotlib.rc_context(style.STYLE):
+        patch.setattr(Text, "draw", draw)
+        fig.canvas.draw()
+    return found
+
+
+def overlaps(texts):
+    """Pairs of texts whose boxes share more than half a pixel each way."""
+    found = []
+    for (one, a), (other, b) in itertools.combinations(texts.items(), 2):
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 0.5 and min(a.y1, b.y1) - max(a.y0, b.y0) > 0.5:
+            found.append((one.get_text(), other.get_text()))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_text_is_legible_inside_the_page_and_does_not_overlap(name, size, request):
+    fig = request.getfixturevalue(size)[name]
+    texts = drawn_texts(fig)
+    assert min(text.get_fontsize() for text in texts) >= 7
+    assert overlaps(texts) == []
+    page = fig.bbox
+    outside = [
+        t.get_text() for t, b in texts.items() if not (b.x0 >= 0 and b.y0 >= 0 and b.x1 <= page.x1 and b.y1 <= page.y1)
+    ]
+    assert outside == []
+    width_mm = fig.get_figwidth() * 25.4
+    assert width_mm == pytest.approx(85 if name in ("f1", "calibration") else 180)
+    assert fig.get_figheight() * 25.4 <= 140
+
+
+def test_overlapping_and_cut_text_would_be_found(small):
+    fig = style.new_figure(85, 60, "")
+    ax = fig.subplots()
+    ax.set_xticks(range(40), ["surprise"] * 40)
+    assert overlaps(drawn_texts(fig))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_note_stands_on_a_synthetic_corpus_only(name, small, large):
+    assert style.SYNTHETIC_REMARK in [text.get_text() for text in drawn_texts(small[name])]
+    assert style.SYNTHETIC_REMARK not in [text.get_text() for text in drawn_texts(large[name])]
+
+
+def test_every_emotion_has_one_colour_and_one_marker(small):
+    assert set(style.COLORS) == set(style.MARKERS) == set(EMOTIONS)
+    assert len(set(style.COLORS.values())) == len(set(style.MARKERS.values())) == N_EMOTIONS
+    for name in ("map", "predictions"):
+        for handle in small[name].legends[0].legend_handles:
+            emotion = handle.get_label().split()[0]
+            assert (handle.get_markerfacecolor(), handle.get_marker()) == (
+                style.COLORS[emotion],
+                style.MARKERS[emotion],
+            )
+    dots = {line.get_ydata()[0]: line for line in small["f1"].axes[0].lines if line.get_marker() != "None"}
+    for index, line in dots.items():
+        assert (line.get_color(), line.get_marker()) == tuple(
+            table[EMOTIONS[int(index)]] for table in (style.COLORS, style.MARKERS)
+        )
+
+
+def test_colours_stay_apart_for_colour_blind_readers():
+    """Viénot, Brettel and Mollon (1999): what a dichromat sees; each two emotions stay at least 25 of 441 apart in RGB."""
+    to_lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
+    without_red = np.array([[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]])
+    without_green = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])
+    colours = np.array([matplotlib.colors.to_rgb(style.COLORS[emotion]) for emotion in EMOTIONS])
+    for loss in (np.eye(3), without_red, without_green):
+        seen = (colours**2.2 @ (np.linalg.inv(to_lms) @ loss @ to_lms).T).clip(0, 1) ** (1 / 2.2)
+        assert pdist(255 * seen).min() > 25
+
+
+def test_drawing_leaves_the_settings_of_others_alone(rng):
+    before = dict(matplotlib.rcParams)
+    over_folds.draw_folds(fold_values(rng, 2))
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_one_corpus_without_a_cut_is_drawn(rng):
+    fig = corpus_overview.draw_corpus(corpus(rng, 60, names=("kemdy20",)), None)
+    assert overlaps(drawn_texts(fig)) == []

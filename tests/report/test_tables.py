@@ -1,0 +1,405 @@
+"""The paper's table from run folders that are written here by hand: every figure again by scikit-learn, NumPy and SciPy."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from grid_by_hand import (
+    BEST,
+    FOLDS,
+    HEADER,
+    NAMES,
+    OPTIMISM,
+    SELECTED,
+    SKILL,
+    TITLES,
+    holm_by_hand,
+    read_markdown,
+    score,
+    score_of,
+    shown,
+    shown_pair,
+    table_of,
+    values_of,
+    write_cell,
+    write_paper_grid,
+)
+
+from erc.evaluation.predictions import PROB, SOFT
+from erc.report import comparisons, grid_results, rendering, single_tables, tables
+
+pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")  # scikit-learn's, of our oracle
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    return write_paper_grid(tmp_path_factory.mktemp("grids") / "paper")
+
+
+@pytest.fixture(scope="module")
+def text(out) -> str:
+    return tables.write_tables(str(out), n_resamples=200)
+
+
+@pytest.fixture(scope="module")
+def rows(out) -> dict[str, grid_results.Row]:
+    return {row.name: row for row in grid_results.load(out)}
+
+
+def test_the_main_table_holds_mean_and_sample_deviation_over_folds(text):
+    header, *lines = read_markdown(text)[SELECTED]
+    assert header == HEADER
+    assert [line[0] for line in lines] == [*TITLES, "Majority"]
+    for line, row in zip(lines, SKILL, strict=False):
+        assert line[1:] == [shown_pair(values_of(row, metric)) for metric in NAMES]
+    # by hand: folds 0 to 4 have .1 + fold / 64; mean .1 + 2 / 64, sample deviation sqrt(10 / 4) / 64
+    assert lines[-1][1:] == [f"{shown(0.1 + 2 / 64)} ± {shown(math.sqrt(2.5) / 64)}"] * 6
+
+
+def test_the_two_readings_are_kept_apart(text):
+    found = read_markdown(text)
+    for line, row in zip(found[BEST][1:], SKILL, strict=True):  # and no majority row
+        assert line[1:] == [shown_pair(np.array(values_of(row, metric)) + OPTIMISM) for metric in NAMES]
+    selected = {cell for line in found[SELECTED][1:] for cell in line[1:]}
+    assert not selected & {cell for line in found[BEST][1:] for cell in line[1:]}
+    # everything that is inferred is of the selected reading, and says so
+    assert (
+        "95 % intervals of reading `selected`" in text and "## Against tensor_mixer_peakl, reading `selected`" in text
+    )
+
+
+@pytest.mark.parametrize("corpus", ["kemdy19", "kemdy20"])
+def test_each_corpus_has_its_own_table_and_majority(text, corpus):
+    header, *lines = read_markdown(text)[f"{corpus} alone, reading `selected`"]
+    assert header == HEADER
+    for line, row in zip(lines[:2], SKILL, strict=False):
+        folds = FOLDS[:3] if row == "concat_hard" else FOLDS
+        per_fold = [score_of(row, fold, corpus=corpus) for fold in folds]
+        assert line[1:] == [shown_pair([one[metric] for one in per_fold]) for metric in NAMES]
+    assert lines[-1] == ["Majority", *[f"{shown(0.3 + 2 / 64)} ± {shown(math.sqrt(2.5) / 64)}"] * 6]
+
+
+def test_the_table_shows_the_intervals(text, rows):
+    lines = read_markdown(text)[f"{BEST}/2"]  # under the last heading, behind its table
+    assert [line[0] for line in lines] == ["", *TITLES]
+    for line, row in zip(lines[1:], rows.values(), strict=True):
+        found = comparisons.interval(row, n_resamples=200)
+        assert line[1:] == [f"{shown(found[metric].low)} to {shown(found[metric].high)}" for metric in NAMES]
+
+
+def test_a_fold_of_one_dialogue_has_no_interval_and_no_bootstrap_p(tmp_path):
+    for row in ("concat_hard", "tensor_mixer_peakl"):
+        for fold in (0, 1):
+            write_cell(tmp_path, row, fold, table_of(row, fold, n_dialogues=1, corpora=("kemdy19",)))
+    found = read_markdown(tables.write_tables(str(tmp_path), n_resamples=20))
+    assert found[f"{BEST}/2"][1][1:] == ["–"] * 6
+    for line in found["Against tensor_mixer_peakl, reading `selected`"][1:]:
+        assert line[3] == "–" and line[5] == "–" and line[6] == "2"
+    assert not [heading for heading in found if "alone" in heading]  # of one corpus, no table of its own
+
+
+def test_two_rows_are_compared_in_a_table_corrected_over_its_metrics(out):
+    title, _, *table = tables.compare_table(str(out), "concat_hard", "tensor_mixer_peakl", n_resamples=30).splitlines()
+    assert title.startswith("concat_hard minus tensor_mixer_peakl, reading `selected`, 3 folds")
+    found = comparisons.differences(str(out), "concat_hard", "tensor_mixer_peakl", n_resamples=30)
+    corrected = holm_by_hand([found[name]["p_t"] for name in NAMES])
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+    assert [line[0] for line in lines] == HEADER[1:]
+    for line, name, p_value in zip(lines, NAMES, corrected, strict=True):
+        assert line[1] == "−" + shown(abs(found[name]["difference"]))
+        assert line[3] == ("< .001" if p_value < 0.001 else shown(p_value))
+
+
+def test_the_comparison_table_is_holm_corrected_over_all_its_tests(out, text):
+    header, *lines = read_markdown(text)["Against tensor_mixer_peakl, reading `selected`"]
+    assert header == ["", "metric", "difference", "95 % interval", "p (t)", "p (bootstrap)", "folds"]
+    keys = [(name, metric) for name in SKILL if name != "tensor_mixer_peakl" for metric in ("weighted_f1", *NAMES[4:])]
+    by_row = {name: comparisons.differences(str(out), name, "tensor_mixer_peakl", n_resamples=200) for name, _ in keys}
+    found = [by_row[name][metric] for name, metric in keys]
+    corrected = {kind: holm_by_hand([one[kind] for one in found]) for kind in ("p_t", "p_bootstrap")}
+    labels = dict(zip(NAMES, HEADER[1:], strict=True))
+    titles = dict(zip(SKILL, TITLES, strict=True))
+    assert len(lines) == len(keys) == 6
+    for index, (line, (name, metric), one) in enumerate(zip(lines, keys, found, strict=True)):
+        p_values = [corrected[kind][index] for kind in ("p_t", "p_bootstrap")]
+        signed = [
+            ("+" if value >= 0 else "−") + shown(abs(value)) for value in (one["difference"], one["low"], one["high"])
+        ]
+        assert line == [
+            titles[name],
+            labels[metric],
+            signed[0],
+            f"{signed[1]} to {signed[2]}",
+            *("< .001" if p < 0.001 else shown(p) for p in p_values),
+            "3" if name == "concat_hard" else "5",
+        ]
+    # the correction acts: at least one p that is shown is larger than the plain one
+    assert any(c > one["p_bootstrap"] for c, one in zip(corrected["p_bootstrap"], found, strict=True))
+
+
+def test_the_reference_can_be_named_and_must_be_there(out, tmp_path):
+    assert "## Against concat_hard," in tables.write_tables(str(out), reference="concat_hard", n_resamples=5)
+    tables.write_tables(str(out), n_resamples=200)  # as the other tests expect it
+    with pytest.raises(ValueError, match="one of concat_hard, .*tensor_mixer_peakl: got 'mixer'"):
+        tables.write_tables(str(out), reference="mixer")
+
+
+def test_two_protocols_do_not_go_into_one_table(tmp_path):
+    write_cell(tmp_path, "concat_hard", 0, table_of("concat_hard", 0))
+    write_cell(tmp_path, "concat_hard", 1, table_of("concat_hard", 1), protocol="nested")
+    with pytest.raises(ValueError, match=f"{re.escape(str(tmp_path))} holds nested and paper"):
+        tables.write_tables(str(tmp_path))
+
+
+def test_rows_scored_on_different_segments_are_not_compared(tmp_path):
+    write_cell(tmp_path, "concat_hard", 0, table_of("concat_hard", 0))
+    write_cell(tmp_path, "tensor_mixer_peakl", 0, table_of("tensor_mixer_peakl", 0)[1:])
+    with pytest.raises(ValueError, match=r"same segments: concat_hard and tensor_mixer_peakl are not in fold 0"):
+        tables.write_tables(str(tmp_path), n_resamples=5)
+
+
+def test_rows_without_a_fold_in_common_are_not_compared(tmp_path):
+    write_cell(tmp_path, "concat_hard", 0, table_of("concat_hard", 0))
+    write_cell(tmp_path, "tensor_mixer_peakl", 3, table_of("tensor_mixer_peakl", 3))
+    with pytest.raises(ValueError, match=r"concat_hard has \[0\], tensor_mixer_peakl has \[3\]"):
+        comparisons.differences(str(tmp_path), "concat_hard", "tensor_mixer_peakl")
+    # the table leaves the comparison out, and nothing else
+    found = read_markdown(tables.write_tables(str(tmp_path), n_resamples=5))
+    assert len(found["Against tensor_mixer_peakl, reading `selected`"]) == 1 and len(found[SELECTED]) == 4
+
+
+def test_a_metric_that_a_fold_does_not_define_shows_a_dash_and_no_figure(tmp_path):
+    for fold in (0, 1):
+        table = table_of("tensor_mixer_peakl", fold)
+        undefined = score(table) | ({"ccc_arousal": None} if fold else {})
+        selected = {"epoch": 0, "metrics": undefined, "metrics_by_corpus": {}}
+        write_cell(tmp_path, "tensor_mixer_peakl", fold, table, selected=selected, best_epoch_per_metric={})
+    found = read_markdown(tables.write_tables(str(tmp_path), n_resamples=5))
+    line = dict(zip(found[SELECTED][0], found[SELECTED][1], strict=True))
+    assert line["CCC(aro)"] == "–" and " ± " in line["CCC(val)"]
+    assert set(found[BEST][1][1:]) == {"–"}
+    published = found["Beside the published figures, reading `best_epoch_per_metric`"]
+    assert all(line[3:] == ["–", "–"] for line in published[1:])
+    with open(tmp_path / "table.csv", encoding="utf-8", newline="") as file:
+        lines = [
+            line for line in csv.DictReader(file) if line["metric"] == "ccc_arousal" and line["reading"] == "selected"
+        ]
+    assert lines[0]["mean"] == "nan" and lines[0]["values"].split()[1] == "nan"
+
+
+def test_a_human_figure_that_is_not_defined_shows_a_dash(tmp_path):
+    # leave_one_rater_out gives NaN where every segment is tied without one rater; result.json holds null
+    for fold in (0, 1):
+        human = {"weighted_f1": None, "ccc_valence": 0.25, "ccc_arousal": 0.375}
+        write_cell(tmp_path, "concat_hard", fold, table_of("concat_hard", fold), human=human)
+    text = tables.write_tables(str(tmp_path), n_resamples=5)
+    assert "Human: weighted F1 –, CCC(aro) .375, CCC(val) .250" in text
+
+
+def test_figures_of_ten_and_more_keep_their_digits(tmp_path):
+    # cross-entropy is the one figure that can be so large: a model that is certain and wrong costs 27.6 nats a segment
+    table = table_of("concat_hard", 0)
+    soft = table[SOFT].to_numpy()
+    table[PROB] = soft
+    for number, votes in enumerate(soft):
+        if votes.min() == 0:
+            table.loc[number, PROB] = np.eye(7)[votes.argmin()]  # what no rater said
+        clipped = np.maximum(table[PROB].to_numpy(), 1e-12)
+        value = float(-(soft * np.log(clipped)).sum(axis=1).mean())
+        if 10 <= value < 11:
+            break
+    assert 10 <= value < 11
+    write_cell(tmp_path, "concat_hard", 0, table)
+    line = read_markdown(tables.write_tables(str(tmp_path), n_resamples=5))["Label distributions, reading `selected`"][
+        1
+    ]
+    assert line[2] == f"{value:.3f}"
+
+
+def test_the_distribution_table_is_of_the_lowest_seed_and_ends_with_the_humans(text):
+    header, *lines = read_markdown(text)["Label distributions, reading `selected`"]
+    assert header == ["", "JSD", "CE", "ECE", "F1 10/10", "F1 8-9", "F1 6-7", "F1 <=5"]
+    per_fold = [
+        comparisons.distribution_metrics(table_of("tensor_mixer_peakl", fold, 7 if fold == 1 else 42)) for fold in FOLDS
+    ]
+    names = ("jsd", "ce", "ece", "f1_10/10", "f1_8-9", "f1_6-7", "f1_<=5")
+    pairs = [shown_pair([one[name] for one in per_fold]) for name in names]
+    assert lines[2] == [TITLES[2], *(pair if "nan" not in pair else "–" for pair in pairs)]
+    # .5 + fold / 64 over five folds
+    assert lines[3][0] == f"Human: weighted F1 {shown(0.5 + 2 / 64)}, CCC(aro) .375, CCC(val) .250"
+
+
+def test_published_figures_stand_beside_ours_with_the_difference(text):
+    header, *lines = read_markdown(text)["Beside the published figures, reading `best_epoch_per_metric`"]
+    assert header == ["", "metric", "published", "ours", "ours − published"]
+    # Cho, Ryu and Wallraven (2023), headline table; concat_hard is not in it
+    published = {
+        "cross_attention_peakl": [
+            ("weighted_f1", 0.837, ".015"), ("micro_f1", 0.848, ".016"),
+            ("ccc_arousal", 0.810, ".035"), ("ccc_valence", 0.850, ".014"),
+        ],
+        "tensor_mixer_peakl": [
+            ("weighted_f1", 0.844, ".015"), ("micro_f1", 0.851, ".018"),
+            ("ccc_arousal", 0.813, ".011"), ("ccc_valence", 0.857, ".011"),
+        ],
+    }  # fmt: skip
+    labels, titles = dict(zip(NAMES, HEADER[1:], strict=True)), dict(zip(SKILL, TITLES, strict=True))
+    expected = []
+    for row, figures in published.items():
+        for metric, mean, std in figures:
+            ours = np.array(values_of(row, metric)) + OPTIMISM
+            difference = ours.mean() - mean
+            sign = "+" if difference >= 0 else "−"
+            expected.append(
+                [titles[row], labels[metric], f"{shown(mean)} ± {std}", shown_pair(ours), sign + shown(abs(difference))]
+            )
+    assert lines == expected
+
+
+def test_the_readme_s_published_table_is_the_one_that_is_compared_with():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for row in ("concat_peakl", "cross_attention_peakl", "tensor_mixer_peakl"):
+        cells = [f"{shown(mean)} ± {shown(std)}" for mean, std in single_tables.PUBLISHED[row].values()]
+        assert f"| {' | '.join(cells)} |" in readme
+
+
+def test_the_text_is_table_md_and_names_protocol_and_seeds(out, text):
+    tables.write_tables(str(out), n_resamples=200)
+    assert (out / "table.md").read_text(encoding="utf-8") == text
+    assert text.startswith("# paper\n")
+    assert "protocol=paper: the checkpoint is chosen on the fold that is reported" in text and "seeds 7, 42." in text
+
+
+def test_the_csv_reads_back_to_the_last_digit(out, text, rows):
+    with open(out / "table.csv", encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    # 3 rows x (selected on all and on each of two corpora, best on all) x 6 metrics
+    keys = [(line["row"], line["corpus"], line["reading"], line["metric"]) for line in lines]
+    assert len(lines) == 3 * 4 * 6 and max(Counter(keys).values()) == 1
+    for line in lines:
+        values = [float(value) for value in line["values"].split()]
+        corpus = None if line["corpus"] == "all" else line["corpus"]
+        row = rows[line["row"]]
+        assert values == row.values(line["metric"], line["reading"], corpus).tolist()
+        assert [int(fold) for fold in line["folds"].split()] == row.folds and int(line["n_folds"]) == len(values)
+        # an independent sum may round otherwise in the last place
+        assert float(line["mean"]) == pytest.approx(math.fsum(values) / len(values), rel=1e-15)
+        assert float(line["std"]) == pytest.approx(np.std(values, ddof=1), rel=1e-12)
+        if (line["corpus"], line["reading"]) == ("all", "selected"):
+            found = comparisons.interval(row, n_resamples=200)[line["metric"]]
+            # to 1e-12: BLAS may add in another order the second time
+            assert (float(line["low"]), float(line["high"])) == pytest.approx((found.low, found.high), abs=1e-12)
+        else:
+            assert line["low"] == line["high"] == ""
+
+
+def test_the_latex_table_is_whole(out, text):
+    lines = (out / "table.tex").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == r"% needs \usepackage{booktabs}"
+    opened = Counter(re.findall(r"\\begin\{(\w+)\}", "\n".join(lines)))
+    assert opened == Counter(re.findall(r"\\end\{(\w+)\}", "\n".join(lines))) == {"table": 1, "tabular": 1}
+    (columns,) = re.findall(r"\\begin\{tabular\}\{([lcr]+)\}", "\n".join(lines))
+    body = [line for line in lines if line.endswith(r"\\")]
+    assert len(body) == 1 + 3 + 1  # header, rows, majority
+    assert {len(re.findall(r"(?<!\\)&", line)) + 1 for line in body} == {len(columns)} == {7}
+    rules = [line for line in lines if line in (r"\toprule", r"\midrule", r"\bottomrule")]
+    assert rules == [r"\toprule", r"\midrule", r"\midrule", r"\bottomrule"]
+    code = "\n".join(lines[1:])
+    assert not re.search(r"(?<!\\)[%#]|(?<!\\)_", code), "a sign that LaTeX reads as its own"
+    assert code.isascii() and code.count("{") == code.count("}") and code.count("$") % 2 == 0
+    main = read_markdown(text)[SELECTED]
+    shown_cells = [
+        [cell.replace("$\\pm$", "±").strip() for cell in line.removesuffix(r"\\").split("&")] for line in body
+    ]
+    assert shown_cells == main
+
+
+def test_a_sample_corpus_is_named_as_such_wherever_its_figures_stand(tmp_path, text, out):
+    folder = tmp_path / "demo"
+    for fold in (0, 1):
+        write_cell(folder, "concat_peakl", fold, table_of("concat_hard", fold), is_synthetic=True)
+    found = tables.write_tables(str(folder), n_resamples=5)
+    assert (
+        "**Synthetic sample corpus: these figures show that the pipeline works, and say nothing about people.**"
+        in found
+    )
+    assert "ours here are of a synthetic corpus and not comparable" in found
+    assert "Synthetic sample corpus." in (folder / "table.tex").read_text(encoding="utf-8")
+    # control: real corpora are not called synthetic, whatever the experiment is called
+    assert "ynthetic" not in text + (out / "table.tex").read_text(encoding="utf-8")
+    write_cell(tmp_path / "real", "concat_peakl", 0, table_of("concat_hard", 0), experiment="demo")
+    assert "ynthetic" not in tables.write_tables(tmp_path / "real", n_resamples=5)
+
+
+def test_the_command_writes_and_prints_the_table(tmp_path):
+    for fold in (0, 1):
+        write_cell(tmp_path, "concat_hard", fold, table_of("concat_hard", fold))
+    typed = [sys.executable, "-m", "erc", "table", str(tmp_path), "--n_resamples=5"]
+    done = subprocess.run(typed, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == (tmp_path / "table.md").read_text(encoding="utf-8").strip()
+    assert "Concatenation, hard (2/5 folds)" in done.stdout
+
+
+# --- the document -----------------------------------------------------------------------------------------------------
+def test_the_document_holds_the_tables_as_values_and_table_md_is_its_markdown(text, rows):
+    found = tables.document(list(rows.values()), n_resamples=200)
+    assert rendering.to_markdown(found) == text
+    assert found.title == "paper" and found.paragraphs[0].startswith("protocol=paper: ")
+    assert [section.kind for section in found.sections] == ["reading"] * 2 + ["statistics"] * 5
+    values = {}
+    for section in found.sections:
+        for number, table in enumerate(section.tables, 1):
+            key = section.title.split(":")[0] + (f"/{number}" if number > 1 else "")
+            values[key] = [table.header, *table.rows]
+            assert {len(cells) for cells in table.rows} <= {len(table.header)}
+    assert values == read_markdown(text)
+    (interval_table,) = (table for section in found.sections for table in section.tables if table.caption)
+    assert interval_table.caption.startswith("95 % intervals of reading `selected`")
+
+
+def test_everything_is_computed_once(out, rows, monkeypatch):
+    calls = []
+    monkeypatch.setattr(tables, "interval", lambda row, n: calls.append(row.name) or comparisons.interval(row, n))
+    found = tables.make_tables(list(rows.values()), n_resamples=5)
+    assert calls == list(rows) and found.document == tables.document(list(rows.values()), n_resamples=5)
+
+
+def test_cells_of_other_code_are_named_below_the_tables(tmp_path):
+    code = {"model/heads.py": "1" * 12, "training/losses.py": "2" * 12, "labels.py": "3" * 12}
+    for row in ("concat_hard", "tensor_mixer_peakl"):
+        for fold in (0, 1):
+            write_cell(tmp_path / "one", row, fold, table_of(row, fold), code=code)
+            changed = {name: value for name, value in code.items() if name != "labels.py"} | {
+                "training/losses.py": "9" * 12
+            }
+            is_other = (row, fold) == ("tensor_mixer_peakl", 1)
+            write_cell(tmp_path / "two", row, fold, table_of(row, fold), code=changed if is_other else code)
+    plain, noted = (tables.write_tables(tmp_path / name, n_resamples=5) for name in ("one", "two"))
+    assert "other code" not in plain + (tmp_path / "one" / "table.tex").read_text(encoding="utf-8")
+    note = "Cells trained with other code: `tensor_mixer_peakl/fold1-seed42` (`labels.py`, `training/losses.py`)."
+    assert noted == plain.replace("# one\n", "# two\n") + f"\n## Notes\n\n{note}\n"
+    latex = (tmp_path / "two" / "table.tex").read_text(encoding="utf-8")
+    assert r"\texttt{tensor\_mixer\_peakl/fold1-seed42} (\texttt{labels.py}, \texttt{training/losses.py})." in latex
+
+
+def test_names_of_a_result_do_not_reach_latex_as_commands(tmp_path):
+    fusion = r"new_mixer & 50% {\input{x}} #1 $a^2$ ~"
+    write_cell(tmp_path, "concat_hard", 0, table_of("concat_hard", 0), fusion=fusion)
+    text = tables.write_tables(tmp_path, n_resamples=5)
+    assert f"| {fusion}, hard (1/5 folds) |" in text
+    line = next(one for one in (tmp_path / "table.tex").read_text(encoding="utf-8").splitlines() if "mixer" in one)
+    name = line.split(" & .")[0]
+    assert name == (
+        r"new\_mixer \& 50\% \{\textbackslash{}input\{x\}\} \#1 \$a\textasciicircum{}2\$ \textasciitilde{}, hard (1/5 folds)"
+    )
