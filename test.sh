@@ -7,4 +7,6 @@ environment=${VIRTUAL_ENV:-${CONDA_PREFIX:-$PWD/.venv}}
 # one thread a process: OpenMP threads that wait for each other cost more than they give on a busy machine
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 "$environment/bin/python" -m ruff check .
+"$environment/bin/python" -m ruff format --check .
+"$environment/bin/python" -m mypy
 exec "$environment/bin/python" -m pytest "$@"
