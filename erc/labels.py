@@ -65,7 +65,7 @@ def hard_label(votes: np.ndarray, va: np.ndarray, centroids: np.ndarray) -> np.n
     """Majority emotion; a tie goes to the tied emotion whose centroid is nearest in the valence-arousal plane.
 
     Tie-breaking follows Cho, Ryu and Wallraven (2023); the centroids of both corpora stand in ``corpora.py``.
-    Tied segments never count in a headline metric, so the rule matters for training on soft labels' figures only.
+    No headline metric counts tied segments. The rule therefore only decides which emotion a tied segment is listed under.
 
     Args:
         votes: (N, K) counts.
