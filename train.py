@@ -50,8 +50,8 @@ def plain_name(fusion: str) -> str:
 
 def check_experiment(arguments: list[str]) -> None:
     """Ends the program with the new spelling if an argument names an experiment that is not there any more."""
-    names = [name for argument in arguments if argument.startswith("experiment=") for name in argument[11:].split(",")]
-    for name in names:
+    given = [argument.partition("=")[2] for argument in arguments if argument.startswith("experiment=")]
+    for name in (name.strip(" '\"") for names in given for name in names.split(",")):
         old = MOVED.fullmatch(name)
         if (EXPERIMENTS / f"{name}.yaml").is_file() or not (old or name == "demo/grid"):
             continue

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
+import itertools
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,7 +111,29 @@ def run_function(name: str, command: Command, arguments: list[str]) -> None:
     module = importlib.import_module(command.module)
     functions = {one: getattr(module, one) for one in command.names}
     component = functions if len(functions) > 1 else functions[command.names[0]]
+    called = functions.get(arguments[0]) if len(functions) > 1 and arguments else component
+    if callable(called) and (complaint := unknown_option(name, called, arguments)):
+        print(complaint, file=sys.stderr)
+        sys.exit(2)
     fire.Fire(component, command=arguments, name=f"python -m erc {name}")
+
+
+def unknown_option(name: str, called: Callable, arguments: list[str]) -> str:
+    """Names the first option that a function does not have; empty if it has all of them.
+
+    fire would call the function without that option first, and complain when its work is done.
+    """
+    known = inspect.signature(called).parameters
+    for word in itertools.takewhile(lambda word: word not in ("-", "--"), arguments):
+        found = re.match(r"--?([A-Za-z][\w-]*)", word)
+        option = found[1].replace("-", "_") if found else "help"
+        # fire's spellings: --no<option> is False, -r is the option that begins with r
+        is_short = len(option) == 1 and any(one.startswith(option) for one in known)
+        if option not in (*known, "help", "h") and option.removeprefix("no") not in known and not is_short:
+            near = difflib.get_close_matches(option, known, n=1)
+            hint = f" Did you mean --{near[0]}?" if near else ""
+            return f"{name} has no option --{option}.{hint} python -m erc {name} --help lists them all."
+    return ""
 
 
 if __name__ == "__main__":

@@ -207,7 +207,7 @@ def accepts(hint: Any, value: Any) -> bool:
     """Whether a configuration's value fits a type annotation.
 
     Values are compared as JSON, in pydantic's strict mode: a list fits a tuple and a text fits a path, but no text is
-    taken for a number and no number for a truth value. A nested node fits everything that can be built; what it builds
+    taken for a number and no number for a truth value. NaN and infinity are no numbers. A nested node fits everything that can be built; what it builds
     is checked where the node stands.
     """
     if hint is inspect.Parameter.empty or isinstance(hint, typing.TypeVar):
@@ -215,7 +215,7 @@ def accepts(hint: Any, value: Any) -> bool:
     if _holds_node(value):
         return hint not in (int, float, bool, str, None, type(None))
     try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))
     except PydanticUserError:  # types that bring a configuration of their own
         adapter = TypeAdapter(hint)
     try:

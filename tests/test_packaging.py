@@ -118,6 +118,37 @@ def test_a_misspelt_command_is_told_what_was_meant():
     assert found.stderr == "There is no command 'reprot'. Did you mean report? python -m erc lists them all.\n"
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("synthetic --rooot={0}", "synthetic has no option --rooot. Did you mean --root? "),
+        ("synthetic --root {0} --sesions 1", "synthetic has no option --sesions. Did you mean --sessions? "),
+        ("doctor corpus --rot={0}", "doctor has no option --rot. Did you mean --root? "),
+        ("report runs --with-meda", "report has no option --with_meda. Did you mean --with_media? "),
+    ],
+)
+def test_a_misspelt_option_stops_a_command_before_it_does_anything(capsys, monkeypatch, tmp_path, typed, said):
+    from erc import __main__ as door
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        door.main(typed.format(tmp_path / "out").split())
+    assert ended.value.code == 2 and not any(tmp_path.iterdir())
+    name = typed.split()[0]
+    assert capsys.readouterr().err == f"{said}python -m erc {name} --help lists them all.\n"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["--root=x --sessions 2 --seed -1", "-r x --nobio", "--help", "-- --help", "", "--bio --corpora=kemdy19 -b"],
+)
+def test_an_option_in_any_spelling_of_fire_is_known(typed):
+    from erc.__main__ import unknown_option
+    from erc.synthetic import write
+
+    assert unknown_option("synthetic", write, typed.split()) == ""
+
+
 def test_every_command_finds_what_it_calls():
     from erc.__main__ import CLONE, COMMANDS
 

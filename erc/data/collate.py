@@ -64,11 +64,14 @@ class InputCollator:
     Args:
         feature_extractor: The audio encoder's own; reads the column ``waveform`` (16-bit samples at 16 kHz).
         tokenizer: The text encoder's own; reads the column ``transcript``.
-        max_samples: Longest audio, in samples at 16 kHz; the rest is cut off.
-        max_tokens: Longest text, in tokens, the two special tokens included.
+        max_samples: Longest audio, in samples at 16 kHz, 1 or more; the rest is cut off.
+        max_tokens: Longest text, in tokens, the two special tokens included, 3 or more.
 
     Attributes:
         columns: Columns of the rows that are read.
+
+    Raises:
+        ValueError: No audio or no text would be left.
     """
 
     def __init__(
@@ -78,6 +81,11 @@ class InputCollator:
         max_samples: int = 112_000,
         max_tokens: int = 64,
     ) -> None:
+        if max_samples < 1 or max_tokens < 3:
+            raise ValueError(
+                "dataloader.collate: expected max_samples of 1 or more and max_tokens of 3 or more, got "
+                f"{max_samples} and {max_tokens}."
+            )
         # modality -> its column, and what makes its input from the values of that column
         self._modalities: dict[str, tuple[str, Callable[[list], ModalityInput]]] = {}
         if feature_extractor is not None:

@@ -37,6 +37,23 @@ def why_not_current(cell: Cell, extra: list[str]) -> str:
     return refusal(cell.run_dir, identity, composed(cell.experiment, cell.row, tuple(extra)).accept_code)
 
 
+def check_options(experiment: str, rows: list[str], extra: list[str]) -> None:
+    """Raises ValueError if Hydra cannot compose the rows with the options behind ``--``.
+
+    Without this, every cell would start, and fail for the same reason.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    for row in rows:
+        try:
+            composed(experiment, row, tuple(extra))
+        except (HydraException, OmegaConfBaseException) as err:
+            raise ValueError(
+                f"Options behind -- must be options of train.py: {row} cannot take {' '.join(extra)} ({err})"
+            ) from err
+
+
 def identity_of(cell: Cell, extra: list[str]) -> Identity:
     """Identity of the run that a cell is for.
 

@@ -9,6 +9,19 @@ from pathlib import Path
 from erc.grid.cells import EXPERIMENTS, TABLE_ROWS, rows_of
 
 
+OWN = {
+    "experiment": "--experiment",
+    "fusion": "--rows",
+    "target": "--rows",
+    "dataset.validation_fold": "--folds",
+    "seed": "--seeds",
+    "run_dir": "--out",
+    "hydra.run.dir": "--out",
+    "hydra.sweep.dir": "--out",
+}
+"""Options of train.py that the grid sets itself, and its own option for each: a cell's folder is named after them."""
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Options of ``sh reproduce.sh``; ``overrides`` are those that every cell's train.py gets."""
     parser = make_parser()
@@ -20,6 +33,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     unknown = [row for row in options.rows if row not in known]
     if unknown or not options.rows:
         parser.error(f"argument --rows: expected some of {', '.join(known)}, got {', '.join(unknown) or 'nothing'}")
+    for override in options.overrides:
+        name = override.partition("=")[0].lstrip("+~")
+        if name in OWN:
+            parser.error(f"{OWN[name]} decides over {name}: got {override} behind --")
     if options.accept_code:
         options.overrides = [*options.overrides, "accept_code=true"]
     return options

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from erc.grid.asked_for import is_current, why_not_current
+import sys
+
+from erc.grid.asked_for import check_options, is_current, why_not_current
 from erc.grid.cells import Cell
 from erc.grid.options import parse
 from erc.grid.running import run_by_hydra, run_one_by_one, wait_for_others
@@ -19,9 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
         for fold in options.folds
         for row in options.rows
     ]
+    try:
+        check_options(options.experiment, options.rows, options.overrides)
+    except ValueError as err:
+        print(err, file=sys.stderr)
+        return 2
     if options.dry_run:
-        for cell in cells:
-            print(f"{state_of(cell.run_dir):<10} python train.py {' '.join(cell.overrides(options.overrides))}")
+        say_how_they_stand(cells, options.overrides)
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
     launcher = options.launcher or ("joblib" if options.experiment == "demo" else "basic")
@@ -37,6 +43,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from here; at most the epoch in progress is lost.")
     return conclude(cells, options.overrides)
+
+
+def say_how_they_stand(cells: list[Cell], extra: list[str]) -> None:
+    """Prints the state of each cell and the command that trains it; "refused" and the reason for a result of another run."""
+    for cell in cells:
+        state = state_of(cell.run_dir)
+        reason = why_not_current(cell, extra) if state == "done" else ""
+        print(f"{'refused' if reason else state:<10} python train.py {' '.join(cell.overrides(extra))}")
+        if reason:
+            print(f"{'':<10} {reason}")
 
 
 def conclude(cells: list[Cell], extra: list[str]) -> int:

@@ -27,7 +27,7 @@ def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
             flush=True,
         )
         started = time.monotonic()
-        # a cell that holds another run is started, too: it writes into its folder why it is refused
+        # a finished cell of another run is started, too: train.py refuses it, or first writes synthetic corpora that are missing
         was_done = states[number - 1] == "done"
         if was_done and is_current(cell, extra):
             continue

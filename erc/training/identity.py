@@ -41,7 +41,6 @@ IGNORED = (
     "trainer.default_root_dir",
     "logger",
     "run_dir",
-    "ckpt_path",
     "resume",
     "accept_code",
 )

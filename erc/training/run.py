@@ -26,14 +26,14 @@ from erc.training.history import EpochHistory
 from erc.training.identity import Identity, identify, versions, without_ignored
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
-from erc.training.run_folder import ERROR, LAST, checkpoint_to_resume, claimed, finished_result, record_error, refusal
+from erc.training.run_folder import LAST, checkpoint_to_resume, claimed, finished_result, record_error, refusal
 
 
 def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     """Trains one fold and writes its result.
 
     With ``resume`` the run folder is a cell of a grid. A finished cell is left alone. A half-done one goes on from its last
-    epoch. One that another process works on is passed over. A failure is written into the folder.
+    epoch. One that another process works on is passed over. A failure is written into the folder, unless the cell is finished.
 
     Args:
         parts: The instantiated configuration; what needs arguments of another part is a ``functools.partial``.
@@ -61,7 +61,8 @@ def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
         try:
             return _train(parts, names, config)
         except Exception as err:
-            record_error(run_dir, err)
+            if finished_result(run_dir) is None:  # a refused run leaves the finished one as it is
+                record_error(run_dir, err)
             raise
 
 
@@ -82,7 +83,6 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
             raise FileExistsError(reason)
         result = finished_result(run_dir)
         if result is not None:
-            (run_dir / ERROR).unlink(missing_ok=True)  # of a run with other options that was refused here
             print(f"{run_dir}: finished already.")
             return result
         ckpt_path = checkpoint_to_resume(run_dir, identity) or ckpt_path

@@ -66,6 +66,13 @@ def test_padding_is_zero_and_the_mask_says_where_it_is():
         assert (waveform[n:] == 0).all() and (waveform[:n] != 0).any()
 
 
+@pytest.mark.parametrize("lengths", [{"max_samples": 0}, {"max_samples": -5}, {"max_tokens": 0}, {"max_tokens": 2}])
+def test_a_length_that_leaves_no_audio_or_no_text_is_an_error(lengths):
+    # two special tokens begin and end every text: RoBERTa's <s> and </s>
+    with pytest.raises(ValueError, match="expected max_samples of 1 or more and max_tokens of 3 or more"):
+        collator(**lengths)
+
+
 def test_audio_is_cut_before_it_is_normalised():
     rows = make_rows((20_000, 8_000))
     rows[0]["waveform"][10_000:] = 32_000  # loud behind the cut: must not count

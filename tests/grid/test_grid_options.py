@@ -28,13 +28,13 @@ def test_a_dry_run_says_how_each_cell_stands_and_how_it_is_typed_and_makes_nothi
     (half / "last.ckpt").touch()
     before = sorted(tmp_path.rglob("*"))
     options = ["--rows", "concat_hard,text_only_peakl", "--folds", "3", "--seeds", "7", "--experiment", "demo"]
-    assert program.main(["--dry-run", *options, "--out", str(out), "--", "trainer.max_epochs=2", "synthetic=null"]) == 0
+    assert program.main(["--dry-run", *options, "--out", str(out), "--", "trainer.max_epochs=2", "logger=csv"]) == 0
     common = "dataset.validation_fold=3 seed=7 resume=true"
     assert capsys.readouterr().out.splitlines() == [
         f"waiting    python train.py experiment=demo_grid fusion=small/concat target=hard {common} "
-        f"hydra.run.dir={out}/concat_hard/fold3-seed7 trainer.max_epochs=2 synthetic=null",
+        f"hydra.run.dir={out}/concat_hard/fold3-seed7 trainer.max_epochs=2 logger=csv",
         f"half-done  python train.py experiment=demo_grid fusion=small/text_only target=peakl {common} "
-        f"hydra.run.dir={half} trainer.max_epochs=2 synthetic=null",
+        f"hydra.run.dir={half} trainer.max_epochs=2 logger=csv",
     ]
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -73,6 +73,10 @@ def test_help_names_every_option_and_every_row(capsys):
         ("--launcher slurm", "--launcher: invalid choice: 'slurm'"),
         ("--experiment real", "--experiment: invalid choice: 'real'"),
         ("--flods 1", "unrecognized arguments: --flods"),
+        ("-- seed=43", "--seeds decides over seed: got seed=43 behind --"),
+        ("-- dataset.validation_fold=1", "--folds decides over dataset.validation_fold"),
+        ("-- target=soft", "--rows decides over target: got target=soft"),
+        ("-- ++hydra.run.dir=elsewhere", r"--out decides over hydra.run.dir: got \+\+hydra.run.dir=elsewhere"),
     ],
 )
 def test_a_wrong_option_stops_the_grid_by_name(capsys, typed, named):

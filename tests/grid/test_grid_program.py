@@ -168,6 +168,32 @@ def test_a_changed_option_is_refused_and_the_grid_says_so(stand_in, run_grid, tm
     assert run_grid("optim.lr.heads=1e-4")[0] == 0 and stand_in.finished == []
 
 
+def test_a_dry_run_names_the_results_that_would_be_refused(stand_in, run_grid, tmp_path, capsys):
+    run_grid("optim.lr.heads=1e-4", rows=("concat_hard",))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    typed = ["--rows", "concat_hard,concat_soft", "--folds", "4", "--out", str(tmp_path / "grid"), "--dry-run", "--"]
+    assert program.main([*typed, "optim.lr.heads=1e-4"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["done", "waiting"]
+    assert program.main([*typed, "optim.lr.heads=1e-3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["refused", "A", "waiting"]
+    assert 'optim.lr.heads: "1e-4" there, "1e-3" now' in lines[1]
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("optim.lr.head=1e-3", "Could not override 'optim.lr.head'"), ("trainer.max_epochs=[", "trainer.max_epochs=[")],
+)
+def test_a_misspelt_option_of_train_py_stops_the_grid_before_any_cell(stand_in, run_grid, tmp_path, capsys, option, said):
+    typed = ["--rows", "concat_hard", "--folds", "4", "--launcher", "basic", "--out", str(tmp_path / "grid")]
+    assert program.main([*typed, "--", option]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("Options behind -- must be options of train.py")
+    assert said in captured.err
+    assert stand_in.started == [] and not (tmp_path / "grid").exists()
+
+
 def test_an_interrupt_ends_the_grid_with_what_is_missing(stand_in, run_grid):
     stand_in.moods["concat_soft"] = "interrupt"
     code, lines = run_grid()

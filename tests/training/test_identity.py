@@ -64,6 +64,7 @@ def plain() -> Identity:
         ("synthetic.seconds=1.3", "synthetic.seconds: 1.2 there, 1.3 now"),
         ("seed=1", "seed: 42 there, 1 now"),
         ("protocol=nested", 'protocol: "paper" there, "nested" now'),
+        ("ckpt_path=other.ckpt", 'ckpt_path: null there, "other.ckpt" now'),  # a start from other weights
     ],
 )  # fmt: skip
 def test_an_option_that_can_change_a_result_counts_and_is_named_with_both_values(plain, override, said):
@@ -76,7 +77,7 @@ def test_an_option_that_can_change_a_result_counts_and_is_named_with_both_values
     "override",
     [
         "dataset.root=elsewhere", "dataset.cache_dir=elsewhere", "dataset.num_proc=8", "synthetic.root=elsewhere",
-        "dataloader.num_workers=4", "dataloader.timeout_seconds=9", "run_dir=elsewhere", "ckpt_path=last.ckpt",
+        "dataloader.num_workers=4", "dataloader.timeout_seconds=9", "run_dir=elsewhere",
         "resume=true", "accept_code=true", "logger=tensorboard", "trainer.enable_progress_bar=true",
         "trainer.enable_model_summary=true", "trainer.log_every_n_steps=1", "+trainer.default_root_dir=elsewhere",
         "callbacks.history.path=elsewhere.csv", "callbacks.best.dirpath=elsewhere", "callbacks.last.dirpath=elsewhere",
