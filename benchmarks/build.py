@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 
 def main(sessions: int = 5, segments: int = 20, seconds: float = 4.0, num_proc: int = 1, repeats: int = 3) -> None:
-    """Writes a sample corpus to a temporary folder, then times build, opening and copy in turn."""
+    """Writes a synthetic corpus to a temporary folder, then times build, opening and copy in turn."""
     from erc.data.build import read_source as _read_source
     from erc.datasets import HF_KEMD
     from erc.synthetic import corpora

@@ -207,8 +207,8 @@ def accepts(hint: Any, value: Any) -> bool:
     """Whether a configuration's value fits a type annotation.
 
     Values are compared as JSON, in pydantic's strict mode: a list fits a tuple and a text fits a path, but no text is
-    taken for a number and no number for a truth value. NaN and infinity are no numbers. A nested node fits everything that can be built; what it builds
-    is checked where the node stands.
+    taken for a number and no number for a truth value. NaN and infinity are no numbers. A nested node fits everything
+    that can be built; what it builds is checked where the node stands.
     """
     if hint is inspect.Parameter.empty or isinstance(hint, typing.TypeVar):
         return True

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from erc.grid.cells import EXPERIMENTS, TABLE_ROWS, rows_of
 
-
 OWN = {
     "experiment": "--experiment",
     "fusion": "--rows",

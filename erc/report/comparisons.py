@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,13 +28,16 @@ from erc.evaluation import (
     moment_sums,
     paired_bootstrap,
 )
-from erc.report.grid_results import Row, Run, load
+from erc.report.grid_results import METRICS, Row, Run, load
 
 
 def interval(row: Row, n_resamples: int = 2000) -> dict[str, Interval]:
-    """95 % interval of each metric's mean over folds, by metric; NaN ends where a fold has one dialogue only."""
+    """95 % interval of each metric's mean over folds, by metric.
+
+    The ends are NaN where a fold has one dialogue only, and for a metric of ``METRICS`` that is not resampled.
+    """
     runs = row.first_seed()
-    found = {}
+    found = dict.fromkeys(METRICS, Interval(math.nan, math.nan, math.nan))
     for statistic, folds, clusters, names in fold_statistics(runs):
         result = cluster_bootstrap(statistic, folds, clusters, n_resamples=n_resamples)
         for index, name in enumerate(names):

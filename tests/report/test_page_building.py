@@ -59,7 +59,7 @@ def test_the_package_imports_nothing_heavy():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> dict[str, str]:
-    """``root`` and ``cache_dir`` of sample corpora that are smaller than those that all tests share."""
+    """``root`` and ``cache_dir`` of synthetic corpora that are smaller than those that all tests share."""
     folder = tmp_path_factory.mktemp("tiny")
     corpora.write(root=str(folder / "data"), sessions=5, segments=2, seconds=0.5, bio=False)
     return {"root": str(folder / "data"), "cache_dir": str(folder / "cache")}
@@ -67,7 +67,7 @@ def data(tmp_path_factory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def sample_grid(tmp_path_factory, data) -> Path:
-    """One row and fold of invented predictions of a sample corpus's segments."""
+    """One row and fold of invented predictions of a synthetic corpus's segments."""
     ds = HF_KEMD("test", 1, **data).ds
     truth = evaluation_predictions.truth_table(ds)
     rng = np.random.default_rng(0)

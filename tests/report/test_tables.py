@@ -108,6 +108,16 @@ def test_a_fold_of_one_dialogue_has_no_interval_and_no_bootstrap_p(tmp_path):
     assert not [heading for heading in found if "alone" in heading]  # of one corpus, no table of its own
 
 
+def test_a_metric_that_is_not_resampled_is_printed_without_an_interval(out, monkeypatch):
+    # what CONTRIBUTING says of a new metric: a name in METRICS prints it
+    monkeypatch.setitem(grid_results.METRICS, "auroc", "AUROC")
+    document = tables.document(grid_results.load(out), n_resamples=2)
+    means, intervals = (document.sections[0].tables[0], document.sections[1].tables[1])
+    assert means.header[-1] == intervals.header[-1] == "AUROC"
+    assert {row[-1] for row in intervals.rows} == {rendering.NOT_DEFINED}
+    assert all(row[-2] != rendering.NOT_DEFINED for row in intervals.rows)  # control
+
+
 def test_two_rows_are_compared_in_a_table_corrected_over_its_metrics(out):
     title, _, *table = tables.compare_table(str(out), "concat_hard", "tensor_mixer_peakl", n_resamples=30).splitlines()
     assert title.startswith("concat_hard minus tensor_mixer_peakl, reading `selected`, 3 folds")

@@ -39,7 +39,7 @@ N_BATCHES = math.ceil(N_SEGMENTS / BATCH_SIZE)
 
 # --- whole runs, in this process --------------------------------------------------------------------------------------
 class Runs:
-    """Trains on a few segments of the sample corpora, each run in a folder of its own below ``root``."""
+    """Trains on a few segments of the synthetic corpora, each run in a folder of its own below ``root``."""
 
     def __init__(self, root: Path, data: Path, cache: Path) -> None:
         self.root, self.data, self.cache = root, data, cache

@@ -187,11 +187,12 @@ def test_an_experiment_of_the_old_spelling_is_told_the_new_one():
         ("tensor_mixer_soft", "fusion=tensor_mixer target=soft"),
         ("demo/audio_only_peakl", "experiment=demo_grid fusion=small/audio_only target=peakl"),
         ("demo/grid", "experiment=demo_grid"),
+        ("'tensor_mixer_soft'", "fusion=tensor_mixer target=soft"),  # Hydra takes quotes
     ):
         typed = [sys.executable, "train.py", f"experiment={old}", "--cfg", "job"]
         done = subprocess.run(typed, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.endswith(f"got {old}. A row is a fusion and a target now: {new}\n")
+        assert done.stderr.endswith(f"got {old.strip(chr(39))}. A row is a fusion and a target now: {new}\n")
         # control: what it says composes
         again = subprocess.run(
             [sys.executable, "train.py", *new.split(), "--cfg", "job"], cwd=ROOT, capture_output=True, timeout=60
