@@ -13,9 +13,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
+from annotated_types import Ge, Interval
 from datasets import Dataset, concatenate_datasets
 
 from erc.data import (
@@ -86,12 +87,12 @@ class HF_KEMD:
     def __init__(
         self,
         mode: Mode = "train",
-        validation_fold: int = 4,
+        validation_fold: Annotated[int, Interval(ge=-1, le=4)] = 4,
         dataset_name: str = "kemdy19-kemdy20",
         root: str = "data",
         cache_dir: str = "cache",
-        num_proc: int | None = 1,
-        num_data: int | None = None,
+        num_proc: Annotated[int, Ge(0)] | None = 1,
+        num_data: Annotated[int, Ge(1)] | None = None,
         exclude: Exclude = "paper",
         transcript: TranscriptKind = "raw",
         on_bad_segment: OnBadSegment = "raise",

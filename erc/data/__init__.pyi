@@ -37,6 +37,7 @@ from .media import (
     SAMPLE_RATE as SAMPLE_RATE,
     MediaError as MediaError,
     TranscriptKind as TranscriptKind,
+    check_length as check_length,
     clean_transcript as clean_transcript,
     read_transcript as read_transcript,
     read_waveform as read_waveform,

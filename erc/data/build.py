@@ -2,22 +2,23 @@
 
 There is one build per corpus. Its name holds a fingerprint of everything that goes into it: every row of the table,
 size and modification time of every file, and the format version. A build is written to a temporary folder, which is
-renamed when the build is whole. A second process waits for the first. Checksums are compared whenever a build is
-opened.
+renamed when the build is whole. A second process waits for the first.
+
+Sizes, checksums, row counts and segment ids are compared whenever a build is opened, before any of it is used. The
+shards are then mapped into memory. What cannot be prevented: a shard that another program shortens in place while it is
+mapped ends the process (SIGBUS). This program never changes a build in place: it makes a new one and renames it.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ from tqdm import tqdm
 
 from erc.data.corpora import CORPORA, Corpus, find_folder, parse_dataset_name
 from erc.data.kemdy import read_annotations
-from erc.data.media import MediaError, clean_transcript, read_transcript, read_waveform
+from erc.data.manifest import MAX_MANIFEST_BYTES, Manifest, Shard, parse_manifest
+from erc.data.media import MediaError, check_length, clean_transcript, read_transcript, read_waveform
 from erc.data.segments import BIO_COLUMNS, Annotations, AudioKind, BadSegment, TextKind
+from erc.data.source_files import read_regular
 from erc.labels import N_EMOTIONS, N_RATERS
 
 FORMAT_VERSION = 1
@@ -110,8 +113,8 @@ class Build:
 
     def load(self, num_proc: int | None) -> tuple[Dataset, list[BadSegment]]:
         """The data set, and the segments whose media cannot be used; builds where no whole build is there."""
-        manifest = self._read_manifest()
-        if manifest is None:
+        found = self._open()
+        if found is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(f"{self.path}.lock")
             try:
@@ -120,52 +123,55 @@ class Build:
                 print(f"Another process is building {self.path}: waiting for it.", file=sys.stderr)
                 lock.acquire()
             try:
-                manifest = self._read_manifest() or self._write(num_proc)
+                found = self._open()
+                if found is None:
+                    manifest = self._write(num_proc)
+                    found = _map(self.path, manifest), manifest.bad
             finally:
                 lock.release()
-        shards = [Dataset.from_file(str(self.path / shard["name"])) for shard in manifest["shards"]]
-        if not shards:
-            return Dataset.from_dict({name: [] for name in FEATURES}, features=FEATURES), _bad_from(manifest)
-        return concatenate_datasets(shards), _bad_from(manifest)
+        return found
 
-    def _read_manifest(self) -> dict[str, Any] | None:
-        """The manifest of a build whose shards are all whole; None where the build must be made."""
+    def _open(self) -> tuple[Dataset, list[BadSegment]] | None:
+        """A whole build's rows and bad segments; None where the build must be made, which is said unless it is missing."""
+        segment_ids = self.table["segment_id"].tolist()
         try:
-            manifest = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
-            if manifest["fingerprint"] != self.fingerprint:
-                raise KeyError(manifest["fingerprint"])
+            text = read_regular(self.path / MANIFEST, MAX_MANIFEST_BYTES)
+            manifest = parse_manifest(text, self.fingerprint, segment_ids)
+            damaged = self._damaged_shards(manifest)
+            if not damaged:
+                ds = _map(self.path, manifest)
+                bad_ids = {problem.segment_id for problem in manifest.bad}
+                expected = [segment_id for segment_id in segment_ids if segment_id not in bad_ids]
+                if ds.features == FEATURES and ds.with_format("arrow")["segment_id"][:].to_pylist() == expected:
+                    return ds, manifest.bad
+                damaged = ["its segments are not those of the table"]
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            manifest = {"shards": [{"name": MANIFEST, "bytes": -1, "xxh3": ""}]}
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            is_whole = list(pool.map(self._is_whole, manifest["shards"]))
-        if all(is_whole):
-            return manifest
-        damaged = [shard["name"] for shard, whole in zip(manifest["shards"], is_whole, strict=True) if not whole]
+        except (ValueError, OSError, pa.ArrowException) as err:  # ManifestError is a ValueError
+            damaged = [f"{MANIFEST}: {err}"]
         print(f"{self.path} is damaged ({', '.join(damaged[:3])}): building it again.", file=sys.stderr)
         return None
 
-    def _is_whole(self, shard: dict[str, Any]) -> bool:
-        path = self.path / shard["name"]
-        return path.is_file() and path.stat().st_size == shard["bytes"] and _checksum(path) == shard["xxh3"]
+    def _damaged_shards(self, manifest: Manifest) -> list[str]:
+        """Names of the shards that are not as they were written."""
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            is_whole = list(pool.map(self._is_whole, manifest.shards))
+        return [shard.name for shard, whole in zip(manifest.shards, is_whole, strict=True) if not whole]
 
-    def _write(self, num_proc: int | None) -> dict[str, Any]:
+    def _is_whole(self, shard: Shard) -> bool:
+        path = self.path / shard.name
+        is_file = path.is_file() and not path.is_symlink()
+        return is_file and path.stat().st_size == shard.bytes and _checksum(path) == shard.xxh3
+
+    def _write(self, num_proc: int | None) -> Manifest:
         """Writes the build and gives its manifest; the caller holds the lock."""
         self._sweep()
         self._check_room()
         temporary = self.path.parent / f".{self.path.name}.tmp-{os.getpid()}"
         temporary.mkdir(mode=0o700)  # human-subject data: for the owner only
         shards, bad = self._write_shards(temporary, num_proc)
-        manifest = {
-            "format": FORMAT_VERSION,
-            "corpus": self.corpus.name,
-            "fingerprint": self.fingerprint,
-            "n_segments": sum(shard["n_segments"] for shard in shards),
-            "shards": [shard for shard in shards if shard["n_segments"]],
-            "bad": [asdict(problem) for problem in bad],
-        }
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+        manifest = Manifest(self.corpus.name, self.fingerprint, [shard for shard in shards if shard.n_segments], bad)
+        (temporary / MANIFEST).write_text(manifest.to_json(FORMAT_VERSION), encoding="utf-8")
         os.replace(temporary, self.path)
         return manifest
 
@@ -177,8 +183,10 @@ class Build:
         for leftover in self.path.parent.glob(".*.tmp-*"):
             if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(leftover, ignore_errors=True)
-        if self.path.exists():
+        if self.path.is_dir() and not self.path.is_symlink():
             shutil.rmtree(self.path)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def _check_room(self) -> None:
         need = int(self.table["wav_bytes"].sum() * 1.05) + 50_000_000
@@ -189,7 +197,7 @@ class Build:
                 f"{free / 1e9:.1f} GB are free. Make room, or set dataset.cache_dir to another disk."
             )
 
-    def _write_shards(self, folder: Path, num_proc: int | None) -> tuple[list[dict[str, Any]], list[BadSegment]]:
+    def _write_shards(self, folder: Path, num_proc: int | None) -> tuple[list[Shard], list[BadSegment]]:
         """Facts of each shard, and the bad segments of all; both in a fixed order, whatever the number of processes."""
         jobs = (
             delayed(write_shard)(
@@ -199,7 +207,7 @@ class Build:
             )
             for number, start in enumerate(range(0, len(self.table), SEGMENTS_PER_SHARD))
         )
-        shards: list[dict[str, Any]] = []
+        shards: list[Shard] = []
         bad: list[BadSegment] = []
         with tqdm(
             total=len(self.table), desc=f"Building {self.corpus.name}", unit="segment", mininterval=1
@@ -207,13 +215,16 @@ class Build:
             for shard, problems in Parallel(n_jobs=max(1, num_proc or 1), return_as="generator_unordered")(jobs):
                 shards.append(shard)
                 bad += problems
-                progress.update(shard["n_segments"] + len(problems))
-        return sorted(shards, key=itemgetter("name")), sorted(bad, key=attrgetter("segment_id"))
+                progress.update(shard.n_segments + len(problems))
+        return sorted(shards, key=attrgetter("name")), sorted(bad, key=attrgetter("segment_id"))
 
 
-def _bad_from(manifest: dict[str, Any]) -> list[BadSegment]:
-    """The bad segments of a build; one of an earlier version gives them no kind."""
-    return [BadSegment(**problem) for problem in manifest["bad"]]
+def _map(folder: Path, manifest: Manifest) -> Dataset:
+    """Maps the shards of a build into memory; they were checked before."""
+    shards = [Dataset.from_file(str(folder / shard.name)) for shard in manifest.shards]
+    if not shards:
+        return Dataset.from_dict({name: [] for name in FEATURES}, features=FEATURES)
+    return concatenate_datasets(shards)
 
 
 def _checksum(path: Path) -> str:
@@ -224,11 +235,11 @@ def _checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_shard(corpus_name: str, rows: list[dict[str, Any]], path: str) -> tuple[dict[str, Any], list[BadSegment]]:
+def write_shard(corpus_name: str, rows: list[dict[str, Any]], path: str) -> tuple[Shard, list[BadSegment]]:
     """Reads the media of some rows and writes one Arrow stream; runs in a worker process.
 
     Returns:
-        name, bytes, xxh3 and n_segments of the shard; and the rows whose media cannot be used.
+        Facts of the shard; and the rows whose media cannot be used.
     """
     silent = CORPORA[corpus_name].silent
     good: list[dict[str, Any]] = []
@@ -240,13 +251,7 @@ def write_shard(corpus_name: str, rows: list[dict[str, Any]], path: str) -> tupl
         else:
             good.append(row | media)
     _write_stream(good, path)
-    facts = {
-        "name": Path(path).name,
-        "bytes": os.path.getsize(path),
-        "xxh3": _checksum(Path(path)),
-        "n_segments": len(good),
-    }
-    return facts, bad
+    return Shard(Path(path).name, os.path.getsize(path), _checksum(Path(path)), len(good)), bad
 
 
 def _read_media(row: dict[str, Any], may_be_silent: bool) -> dict[str, Any] | BadSegment:
@@ -258,6 +263,7 @@ def _read_media(row: dict[str, Any], may_be_silent: bool) -> dict[str, Any] | Ba
 
     try:
         waveform = read_waveform(row["wav_path"], may_be_silent)
+        check_length(len(waveform), row["start"], row["end"])
     except (MediaError, OSError) as err:
         return refuse(row["wav_path"], err, "unreadable audio")
     try:

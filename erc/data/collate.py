@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import torch
+from annotated_types import Ge
 
 from erc.data.media import SAMPLE_RATE
 from erc.targets import TargetKind, make_target
@@ -121,8 +122,8 @@ class Collator:
         feature_extractor: See ``InputCollator``.
         tokenizer: See ``InputCollator``.
         target: Label kind of the training target.
-        max_samples: See ``InputCollator``.
-        max_tokens: See ``InputCollator``.
+        max_samples: See ``InputCollator``; a tenth of a second or more.
+        max_tokens: See ``InputCollator``; one more than the two special tokens, or more.
 
     Attributes:
         columns: Columns of the rows that are read.
@@ -133,8 +134,8 @@ class Collator:
         feature_extractor: Callable[..., Any] | None,
         tokenizer: Callable[..., Any] | None,
         target: TargetKind,
-        max_samples: int = 112_000,
-        max_tokens: int = 64,
+        max_samples: Annotated[int, Ge(SAMPLE_RATE // 10)] = 112_000,
+        max_tokens: Annotated[int, Ge(3)] = 64,
     ) -> None:
         self.target, self.max_samples, self.max_tokens = target, max_samples, max_tokens
         self._make_inputs = InputCollator(feature_extractor, tokenizer, max_samples, max_tokens)

@@ -6,13 +6,13 @@ the bad rows, and notes on what was handled. Conventions (those of a single row 
 - A file starts with two header lines. Their names are not used.
 - KEMDy19 lists every segment in the file of both genders: a row counts when the speaker's gender is the file's.
 - Votes are recounted from the ten raters.
+- A row is one line: no cell holds a line break. No row is lost without a word (``completeness.py``).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from erc.data.completeness import compare_genders, find_unannotated
 from erc.data.corpora import Corpus
 from erc.data.kemdy_rows import Row, compare_total, parse_row
 from erc.data.segments import COLUMNS, Annotations, BadSegment, Note
+from erc.data.source_files import Boundary, UnfitFileError, read_regular
 from erc.labels import N_RATERS, count_votes, hard_label, is_tied
 
 N_HEADER_LINES = 2
+
+MAX_CSV_BYTES = 20_000_000
+"""Of an annotation file; those of the corpora have about 0.2 million."""
 
 _FILE_COLUMNS = ("wav_path", "txt_path", "wav_bytes", "wav_mtime_ns", "txt_bytes", "txt_mtime_ns")
 
@@ -46,23 +51,31 @@ def read_annotations(corpus: Corpus, folder: str | Path) -> Annotations:
 
     Raises:
         FileNotFoundError: No annotation file, or one gender's file of a session is missing.
-        ValueError: A file does not have the corpus's columns or header, or no row of any file can be used.
+        ValueError: A file cannot be read, does not have the corpus's columns or header, or no row of any file can be
+            used.
     """
     folder = Path(folder)
     sessions: dict[int, dict[str | None, list[Row]]] = {}
+    boundary = Boundary(folder / "annotation")
     for path, session, gender in _find_files(corpus, folder):
-        sessions.setdefault(session, {})[gender] = _read_file(corpus, path)
+        sessions.setdefault(session, {})[gender] = _read_file(corpus, path, boundary)
     repaired = [note for by_gender in sessions.values() for note in _repair_ids(corpus, by_gender)]
+    lost = [problem for by_gender in sessions.values() for problem in compare_genders(corpus, by_gender)]
 
     records, bad, totals = _parse_rows(corpus, sessions)
+    bad += lost
+    named = {problem.segment_id for problem in bad}  # also by the other gender's file
+    records = [record for record in records if record["segment_id"] not in named]
     if not records:
         first = f" First problem: {bad[0]}." if bad else ""
         raise ValueError(f"Annotation files of {corpus.name} hold no usable row ({folder / 'annotation'}).{first}")
+    known = named | {record["segment_id"] for record in records}
+    unannotated = find_unannotated(corpus, folder, set(sessions), known)
     table, repeated = _drop_duplicates(pd.DataFrame(records))
     table, missing, fileless = _locate_media(corpus, folder, table)
     return Annotations(
         table=_with_labels(corpus, table)[list(COLUMNS)].reset_index(drop=True),
-        bad=[*bad, *repeated, *missing],
+        bad=[*bad, *repeated, *missing, *unannotated],
         notes=[*repaired, *totals, *fileless],
     )
 
@@ -90,32 +103,55 @@ def _find_files(corpus: Corpus, folder: Path) -> list[tuple[Path, int, str | Non
     return found
 
 
-def _read_file(corpus: Corpus, path: Path) -> list[Row]:
+def _read_file(corpus: Corpus, path: Path, boundary: Boundary) -> list[Row]:
     """Rows behind the header lines; empty lines are left out."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        boundary.stat(path)
+        text = read_regular(path, MAX_CSV_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as err:
         raise ValueError(f"Annotation files are UTF-8: {path} does not decode ({err}). Copy it again.") from err
+    except OSError as err:
+        raise ValueError(f"Annotation files must be readable: {path}: {_reason(err)}. Copy it again.") from err
     reader = csv.reader(io.StringIO(text, newline=""))
     rows: list[Row] = []
-    n_lines = 0
-    for cells in reader:
-        n_lines += 1
-        cells = [cell.strip() for cell in cells]
-        if n_lines <= N_HEADER_LINES:
-            _check_header(corpus, path, n_lines, cells)
+    n_records = last_line = 0
+    while True:
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            break
+        except csv.Error as err:
+            raise ValueError(
+                f"Annotation files are CSV: the row after line {last_line} of {path} cannot be read ({err}). Look for a "
+                "stray quotation mark there, or copy the file again."
+            ) from err
+        n_records += 1
+        first_line, last_line = last_line + 1, reader.line_num
+        if n_records <= N_HEADER_LINES:
+            _check_header(corpus, path, n_records, cells, last_line - first_line + 1)
             continue
         if not any(cells):
             continue
         segment_id = cells[corpus.id_column] if len(cells) > corpus.id_column else ""
         match = corpus.id_pattern.fullmatch(segment_id)
-        rows.append(Row(path, reader.line_num, cells, segment_id, match["gender"] if match else None))
-    if n_lines < N_HEADER_LINES:
-        raise ValueError(f"Annotation files start with {N_HEADER_LINES} header lines: {path} has {n_lines} lines.")
+        row = Row(path, last_line, cells, segment_id, match["gender"] if match else None)
+        if first_line < last_line:
+            row.problem = (
+                f"a row is one line, this one has lines {first_line} to {last_line}: a cell opens a quotation mark that "
+                "a later line closes"
+            )
+        rows.append(row)
+    if n_records < N_HEADER_LINES:
+        raise ValueError(f"Annotation files start with {N_HEADER_LINES} header lines: {path} has {n_records} lines.")
     return rows
 
 
-def _check_header(corpus: Corpus, path: Path, line: int, cells: list[str]) -> None:
+def _check_header(corpus: Corpus, path: Path, line: int, cells: list[str], n_lines: int) -> None:
+    if n_lines > 1:
+        raise ValueError(
+            f"Annotation files have one line for each header: header line {line} of {path} runs over {n_lines} lines. "
+            "Remove the stray quotation mark in it, or restore the original file."
+        )
     if len(cells) != corpus.width:
         raise ValueError(
             f"Annotation files of {corpus.name} have {corpus.width} columns: header line {line} of {path} "
@@ -202,9 +238,10 @@ def _locate_media(
     facts: list[dict[str, str | int]] = []
     lacking: dict[str, list[BadSegment]] = {}
     has_files = []
+    boundary = Boundary(folder / "wav")
     for row in table.itertuples():
         wav = corpus.wav_path(folder, row.segment_id)
-        found, absent = _stat_files({"wav": wav, "txt": wav.with_suffix(".txt")})
+        found, absent = _stat_files({"wav": wav, "txt": wav.with_suffix(".txt")}, boundary)
         facts.append(found)
         has_files.append(not absent)
         if absent:
@@ -228,19 +265,23 @@ def _locate_media(
     return located[np.array(has_files, dtype=bool)], bad, notes
 
 
-def _stat_files(paths: dict[str, Path]) -> tuple[dict[str, str | int], list[str]]:
-    """Path, size and modification time of a segment's files, by kind; and those that are not there."""
+def _stat_files(paths: dict[str, Path], boundary: Boundary) -> tuple[dict[str, str | int], list[str]]:
+    """Path, size and modification time of a segment's files, by kind; and those that cannot be had, with the reason."""
     found: dict[str, str | int] = {f"{kind}_path": str(path) for kind, path in paths.items()}
     absent = []
     for kind, path in paths.items():
         try:
-            status = os.stat(path)
-        except FileNotFoundError:
-            absent.append(str(path))
+            status = boundary.stat(path)
+        except OSError as err:
+            absent.append(str(path) if isinstance(err, FileNotFoundError) else f"{path} ({_reason(err)})")
             found |= {f"{kind}_bytes": 0, f"{kind}_mtime_ns": 0}
         else:
             found |= {f"{kind}_bytes": status.st_size, f"{kind}_mtime_ns": status.st_mtime_ns}
     return found, absent
+
+
+def _reason(err: OSError) -> str:
+    return str(err) if isinstance(err, UnfitFileError) else err.strerror or str(err)
 
 
 def _with_labels(corpus: Corpus, table: pd.DataFrame) -> pd.DataFrame:

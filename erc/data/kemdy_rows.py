@@ -6,11 +6,13 @@ Comes in: the stripped cells of a row. Goes out: a record with the row's columns
 - Cells are read by position, never by header name (names differ between files and releases).
 - The ten raters' cells count. The ``Total`` columns are compared with them, and never used.
 - The corpus's typo ``disqust`` is corrected here and nowhere else.
+- A number is written in ASCII digits: ``float`` alone would also take ``1_0``, ``inf`` and the digits of other scripts.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,11 @@ _INDEX = {name: index for index, name in enumerate(EMOTIONS)} | {"disqust": EMOT
 
 _RATINGS = {str(value): value for value in range(VA_MIN, VA_MAX + 1)}
 _RATINGS |= {f"{value}.0": value for value in range(VA_MIN, VA_MAX + 1)}
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+MAX_SHOWN = 60
+"""A message shows this many characters of a cell."""
 
 TOTAL_TOLERANCE = 0.051
 """A Total of valence or arousal has one decimal; a mean this close to it agrees."""
@@ -43,6 +50,8 @@ class Row:
     gender: str | None
     """Of the id's speaker; None where the id is not one of the corpus."""
     is_repaired: bool = False
+    problem: str = ""
+    """Why the row cannot be used, where that is known before its cells are read."""
 
     @property
     def where(self) -> str:
@@ -70,13 +79,16 @@ def parse_row(corpus: Corpus, session: int, file_gender: str | None, row: Row) -
     Returns:
         A record; a ``BadSegment`` where the row cannot be used; None where it is another speaker's row.
     """
-    if len(row.cells) != corpus.width:
+    known_id = row.segment_id if corpus.id_pattern.fullmatch(row.segment_id) else ""
+    problem = row.problem
+    if not problem and len(row.cells) != corpus.width:
         problem = f"a row has {corpus.width} cells, this one {len(row.cells)}"
-        return BadSegment(row.where, problem, row.segment_id, kind="row")
+    if problem:
+        return BadSegment(row.where, problem, known_id, kind="row")
     try:
-        name = corpus.parse(row.segment_id)
+        name = corpus.parse(row.segment_id[: 2 * MAX_SHOWN])
     except ValueError as err:
-        return BadSegment(row.where, str(err), row.segment_id, kind="row")
+        return BadSegment(row.where, str(err), known_id, kind="row")
     if file_gender is not None and name.gender != file_gender:
         return None
     try:
@@ -122,7 +134,7 @@ def _emotions(cells: list[str]) -> list[int]:
     if len(emotions) < N_RATERS:
         rater = found.index(None)
         raise _BadCellError(
-            f"{N_RATERS} raters' emotions expected, {len(emotions)} are valid; rater {rater + 1} has {cells[rater]!r}",
+            f"{N_RATERS} raters' emotions expected, {len(emotions)} are valid; rater {rater + 1} has {_shown(cells[rater])}",
             "raters",
         )
     return emotions
@@ -133,28 +145,38 @@ def _ratings(what: str, cells: list[str]) -> list[int]:
     for rater, cell in enumerate(cells, start=1):
         if cell not in _RATINGS:
             raise _BadCellError(
-                f"{what} ratings are whole numbers {VA_MIN} to {VA_MAX}; rater {rater} has {cell!r}", "raters"
+                f"{what} ratings are whole numbers {VA_MIN} to {VA_MAX}; rater {rater} has {_shown(cell)}", "raters"
             )
     return [_RATINGS[cell] for cell in cells]
 
 
 def _seconds(cells: list[str]) -> tuple[float, float]:
-    """Start and end."""
-    try:
-        start, end = map(float, cells)
-    except ValueError:
-        start = end = math.nan
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise _BadCellError(f"start and end are seconds, got {cells}", "row")
+    """Start and end; the start is 0 or more, and lies before the end."""
+    start, end = map(_number, cells)
+    if start is None or end is None:
+        raise _BadCellError(f"start and end are seconds, got [{', '.join(map(_shown, cells))}]", "row")
+    if not 0 <= start < end:
+        raise _BadCellError(f"start and end are seconds with 0 <= start < end, got {start:g} and {end:g}", "interval")
     return start, end
 
 
 def _bio_value(column: str, cell: str) -> float:
     """A bio-signal's value; NaN where the cell is empty."""
-    try:
-        return float(cell) if cell else np.nan
-    except ValueError as err:
-        raise _BadCellError(f"{column} is a number or empty, got {cell!r}", "row") from err
+    value = _number(cell) if cell else np.nan
+    if value is None:
+        raise _BadCellError(f"{column} is a number or empty, got {_shown(cell)}", "row")
+    return value
+
+
+def _number(cell: str) -> float | None:
+    """A finite number; None where the cell holds something else."""
+    value = float(cell) if _NUMBER.fullmatch(cell) else math.nan
+    return value if math.isfinite(value) else None
+
+
+def _shown(cell: str) -> str:
+    """A cell as a message has it: quoted, without control characters, and not too long."""
+    return repr(cell) if len(cell) <= MAX_SHOWN else f"{cell[:MAX_SHOWN]!r}... ({len(cell)} characters)"
 
 
 def compare_total(corpus: Corpus, row: Row, record: dict[str, Any]) -> str:
@@ -165,7 +187,7 @@ def compare_total(corpus: Corpus, row: Row, record: dict[str, Any]) -> str:
     stated = {_INDEX.get(part.strip().lower()) for part in emotion.split(";")}
     wrong = []
     if stated != majority:
-        wrong.append(f"emotion {emotion!r}, raters {';'.join(EMOTIONS[index] for index in sorted(majority))!r}")
+        wrong.append(f"emotion {_shown(emotion)}, raters {';'.join(EMOTIONS[index] for index in sorted(majority))!r}")
     for what, cell in zip(("valence", "arousal"), means, strict=True):
         mean = sum(record[f"{what}_ratings"]) / N_RATERS
         try:
@@ -173,5 +195,5 @@ def compare_total(corpus: Corpus, row: Row, record: dict[str, Any]) -> str:
         except ValueError:
             agrees = False
         if not agrees:
-            wrong.append(f"{what} {cell!r}, raters {mean:g}")
+            wrong.append(f"{what} {_shown(cell)}, raters {mean:g}")
     return "; ".join(wrong)

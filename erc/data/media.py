@@ -1,12 +1,15 @@
 """One segment's wav -> waveform, one segment's txt -> transcript. No padding, no tokenising.
 
-Convention: a waveform is 16 kHz mono 16-bit, whatever the file holds; a transcript is one line of text.
+Convention: a waveform is 16 kHz mono 16-bit, whatever the file holds; a transcript is one line of text. What a header
+says is checked before any memory is taken for it.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import struct
+import unicodedata
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +17,38 @@ import numpy as np
 import soundfile
 
 from erc.data.segments import AudioKind, TextKind
+from erc.data.source_files import open_regular, read_regular
 
 SAMPLE_RATE = 16_000
 """Hz."""
 
 MIN_SAMPLES = 400
 """Samples (25 ms): one frame of a wav2vec2 encoder. A shorter segment has nothing to encode."""
+
+SAMPLE_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000)
+"""Hz; the rates that a wav may have. The corpora have 16,000. To bring any other rate to 16 kHz may take gigabytes (16,001
+shares no divisor with it), and such a rate is a damaged header."""
+
+MAX_SECONDS = 600
+"""No segment is longer: the longest known one has 78.4 s, the longest dialogue 510 s."""
+
+MAX_VALUES = 60_000_000
+"""Samples times channels of a wav: 240 MB while it is decoded. Ten minutes of 48 kHz stereo are 57.6 million."""
+
+MAX_WAV_BYTES = 500_000_000
+
+MAX_CHUNKS = 1000
+"""A wav has a handful of chunks; a damaged one may seem to have a million."""
+
+MAX_TXT_BYTES = 1_000_000
+
+MIN_SHARE_OF_INTERVAL = 0.25
+"""A wav shorter than this share of its annotated interval was cut.
+
+The wavs of KEMDy19 are shorter than their intervals, because silence at the end was trimmed: most by 1.4 ms, and of the
+published examples one has 75 % of its interval. How far the trimming goes in all 10,277 segments is not published.
+Intervals follow each other without a gap, so they hold the pause before the next speaker. A quarter leaves that pause
+three times the length of the speech; a bound nearer to 1 would refuse sound segments."""
 
 TranscriptKind = Literal["raw", "clean"]
 
@@ -49,8 +78,8 @@ class MediaError(ValueError):
 def read_waveform(path: str | Path, may_be_silent: bool = False) -> np.ndarray:
     """Waveform of a segment.
 
-    A file may have any rate and any number of channels: channels are averaged, and the rate is brought to 16 kHz
-    (torchaudio, sinc).
+    A file may have any of ``SAMPLE_RATES`` and several channels: channels are averaged, and the rate is brought to
+    16 kHz (torchaudio, sinc).
 
     Args:
         path: A wav file.
@@ -60,16 +89,22 @@ def read_waveform(path: str | Path, may_be_silent: bool = False) -> np.ndarray:
         (L,) int16 at 16 kHz.
 
     Raises:
-        MediaError: Unreadable, cut off, too short, all zero, or with samples that are not finite.
+        MediaError: Unreadable, cut off, too short, too long, of another rate, all zero, or with samples that are not
+            finite.
+        OSError: Not there, no regular file, or larger than ``MAX_WAV_BYTES``.
     """
-    path = Path(path)
-    _check_riff(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate, is_plain = file.samplerate, file.subtype == "PCM_16" and file.channels == 1
-            samples = file.read(dtype="int16" if is_plain and rate == SAMPLE_RATE else "float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as err:
-        raise MediaError(f"a readable wav is expected, got an error: {err}", "unreadable audio") from err
+    with open_regular(path, MAX_WAV_BYTES) as file:
+        _check_riff(file)
+        file.seek(0)
+        try:
+            with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
+                _check_header(sound.samplerate, sound.frames, sound.channels)
+                rate, is_plain = sound.samplerate, sound.subtype == "PCM_16" and sound.channels == 1
+                samples = sound.read(dtype="int16" if is_plain and rate == SAMPLE_RATE else "float32", always_2d=True)
+        except soundfile.LibsndfileError as err:
+            raise MediaError(
+                f"a readable wav is expected, got an error: {err.error_string}", "unreadable audio"
+            ) from err
     if samples.dtype == np.int16:
         waveform = samples[:, 0]
     else:
@@ -87,31 +122,69 @@ def read_waveform(path: str | Path, may_be_silent: bool = False) -> np.ndarray:
     return waveform
 
 
-def _check_riff(path: Path) -> None:
+def check_length(n_samples: int, start: float, end: float) -> None:
+    """Compares a waveform with its annotated interval.
+
+    Args:
+        n_samples: Length of the waveform at 16 kHz.
+        start: Annotated start in seconds.
+        end: Annotated end in seconds.
+
+    Raises:
+        MediaError: The waveform has less than ``MIN_SHARE_OF_INTERVAL`` of the interval.
+    """
+    seconds, least = n_samples / SAMPLE_RATE, MIN_SHARE_OF_INTERVAL * (end - start)
+    if seconds < least:
+        raise MediaError(
+            f"at least {least:.2f} s of sound are expected, a quarter of the annotated {end - start:.2f} s; "
+            f"the wav has {seconds:.2f} s",
+            "truncated audio",
+        )
+
+
+def _check_riff(file: io.FileIO) -> None:
     """Refuses an empty file, and one whose header promises more bytes than there are.
 
     libsndfile reads what is left of a file that was cut off, and reports nothing.
     """
-    with open(path, "rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        if size == 0:
-            raise MediaError("a wav is expected, the file is empty (0 bytes)", "empty audio")
-        if file.read(4) != b"RIFF":
-            return  # another container: libsndfile decides
-        position = 12
-        while position + 8 <= size:
-            file.seek(position)
-            chunk, length = struct.unpack("<4sI", file.read(8))
-            if chunk == b"data":
-                # a writer to a pipe does not know the length and leaves 0 or 0xFFFFFFFF there
-                if length not in (0, 0xFFFFFFFF) and position + 8 + length > size:
-                    raise MediaError(
-                        f"{length} bytes of sound are promised by the header, {size - position - 8} are there",
-                        "truncated audio",
-                    )
-                return
-            position += 8 + length + length % 2
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size == 0:
+        raise MediaError("a wav is expected, the file is empty (0 bytes)", "empty audio")
+    if file.read(4) != b"RIFF":
+        return  # another container: libsndfile decides
+    position = 12
+    for _ in range(MAX_CHUNKS):
+        if position + 8 > size:
+            return
+        file.seek(position)
+        chunk, length = struct.unpack("<4sI", file.read(8))
+        if chunk == b"data":
+            # a writer to a pipe does not know the length and leaves 0 or 0xFFFFFFFF there
+            if length not in (0, 0xFFFFFFFF) and position + 8 + length > size:
+                raise MediaError(
+                    f"{length} bytes of sound are promised by the header, {size - position - 8} are there",
+                    "truncated audio",
+                )
+            return
+        position += 8 + length + length % 2
+    raise MediaError(f"sound within the first {MAX_CHUNKS} chunks of the wav is expected, got none", "unreadable audio")
+
+
+def _check_header(rate: int, n_frames: int, n_channels: int) -> None:
+    """Refuses what no segment is, before memory is taken for it."""
+    if rate not in SAMPLE_RATES:
+        rates = ", ".join(map(str, SAMPLE_RATES))
+        raise MediaError(f"a rate of {rates} Hz is expected, the wav has {rate}", "unreadable audio")
+    if n_frames > MAX_SECONDS * rate:
+        raise MediaError(
+            f"at most {MAX_SECONDS} s of sound are expected, the wav has {n_frames / rate:.0f} s", "unreadable audio"
+        )
+    if n_frames * n_channels > MAX_VALUES:
+        raise MediaError(
+            f"at most {MAX_VALUES} values are expected, the wav has {n_frames} samples of {n_channels} channels",
+            "unreadable audio",
+        )
 
 
 def _resample(waveform: np.ndarray, rate: int) -> np.ndarray:
@@ -133,10 +206,14 @@ def read_transcript(path: str | Path) -> str:
     KEMDy19 is UTF-8, KEMDy20 CP949; both are tried in that order on every file. A few CP949 syllables happen to be
     valid UTF-8, so text that decodes to letters without any Hangul is read as CP949 where that gives Hangul.
 
+    White space, line ends among it, becomes single spaces. Other control characters are refused: no transcript has
+    them, and a file of another kind or encoding does.
+
     Raises:
-        MediaError: Neither encoding fits, or the file has no text.
+        MediaError: Neither encoding fits, the file has no text, or it holds control characters.
+        OSError: Not there, no regular file, or larger than ``MAX_TXT_BYTES``.
     """
-    raw = Path(path).read_bytes()
+    raw = read_regular(path, MAX_TXT_BYTES)
     text = _decode(raw, "utf-8-sig")
     if text is None or not _HANGUL.search(text):
         korean = _decode(raw, "cp949")
@@ -147,6 +224,11 @@ def read_transcript(path: str | Path) -> str:
     text = " ".join(text.split())
     if not text:
         raise MediaError("a transcript is expected, the file has no text", "empty transcript")
+    controls = sorted({ord(character) for character in text if unicodedata.category(character) == "Cc"})
+    if controls:
+        raise MediaError(
+            f"text without control characters is expected, the file has U+{controls[0]:04X}", "undecodable transcript"
+        )
     return text
 
 

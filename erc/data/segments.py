@@ -45,16 +45,20 @@ COLUMNS = (
 
 BIO_COLUMNS = ("ecg_start", "ecg_end", "eda_start", "eda_end", "temp_start", "temp_end")
 
-RowKind = Literal["row", "raters", "missing files"]
-"""What is wrong with an annotation row: the row itself, the ten raters' cells, or the files that it names."""
+RowKind = Literal["row", "raters", "interval", "missing files", "no row"]
+"""What is wrong with an annotation row: the row itself, the ten raters' cells, its times, or the files that it names.
+``no row``: a wav that no row of its speaker names."""
 
 AudioKind = Literal[
     "empty audio", "truncated audio", "silent audio", "short audio", "audio not finite", "unreadable audio"
 ]
-"""What is wrong with a wav."""
+"""What is wrong with a wav. ``truncated``: shorter than its header or its annotated interval says. ``unreadable``: no
+regular file, too large, no sound file, or of a rate or length that no segment has."""
 
 TextKind = Literal["empty transcript", "undecodable transcript", "unreadable transcript"]
 """What is wrong with a txt."""
+
+Kind = RowKind | AudioKind | TextKind
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class BadSegment:
     segment_id: str = ""
     in_paper: bool = True
     """Whether the paper's selection would hold it; only such a segment stops ``exclude=paper``."""
-    kind: RowKind | AudioKind | TextKind | None = None
+    kind: Kind | None = None
     """None where a build of an earlier version did not store it."""
 
     def __str__(self) -> str:

@@ -92,7 +92,7 @@ def change_wav_in_place(root: Path) -> None:
 def shorten_wav(root: Path) -> None:
     path = wav_of(root, "Sess12_script02_User081F_001")
     with wave.open(str(path)) as file:
-        settings, frames = file.getparams(), file.readframes(3000)
+        settings, frames = file.getparams(), file.readframes(file.getnframes() - 1000)
     with wave.open(str(path), "wb") as file:
         file.setparams(settings)
         file.writeframes(frames)

@@ -100,14 +100,15 @@ def touch_media(corpus: Corpus, folder: Path, ids: set[str], without: tuple[str,
 def read19(tmp_path):
     """Writes both files of some KEMDy19 sessions and the media of their segments, then reads them.
 
-    Takes ``{session: (rows of the F file, rows of the M file)}``, or the two row lists of session 1.
+    Takes ``{session: (rows of the F file, rows of the M file)}``, or the two row lists of session 1. In the corpus both
+    files list all segments: what a test does not say of the listener is added, unless ``as_given``.
     """
 
-    def read(*files, without=(), session=1, **kwargs) -> Annotations:
+    def read(*files, without=(), session=1, as_given=False, **kwargs) -> Annotations:
         sessions = files[0] if isinstance(files[0], dict) else {session: files}
         folder = tmp_path / "KEMDy19"
         for number, both in sessions.items():
-            for gender, rows in zip("FM", both, strict=True):
+            for gender, rows in zip("FM", both if as_given else with_listeners(*both), strict=True):
                 write_file(folder / "annotation" / f"Session{number:02d}_{gender}_res.csv", HEADER19, rows, **kwargs)
                 touch_media(KEMDY19, folder, good_ids(KEMDY19, rows), without)
         return read_annotations(KEMDY19, folder)
@@ -127,6 +128,17 @@ def read20(tmp_path):
         return read_annotations(KEMDY20, folder)
 
     return read
+
+
+def with_listeners(f_file: list[list[str]], m_file: list[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
+    """Both files, each with a row for the other gender's segments whose running number it lacks."""
+
+    def lacking(gender: str, own: list[list[str]], other: list[list[str]]) -> list[list[str]]:
+        numbers = {cells[0] for cells in other}
+        found = [cells for cells in own if cells[0] not in numbers and cells[9][-4:-3] == gender]
+        return [row(KEMDY19, int(cells[0]), cells[9]) for cells in found]
+
+    return [*f_file, *lacking("M", m_file, f_file)], [*m_file, *lacking("F", f_file, m_file)]
 
 
 def row19(number: int, name: str, votes: str = "neutral 10", **kwargs) -> list[str]:
@@ -283,7 +295,7 @@ def test_a_tie_is_marked_and_broken_by_the_centroids(read19, read20):
 def test_the_two_corpora_break_the_same_tie_by_their_own_centroids(read19, read20):
     # (2.5, 3): KEMDy19 neutral .47, sad .72 away; KEMDy20 neutral .53, sad .08
     rated = {"votes": "neutral 5 sad 5", "valence": "3333322222"}
-    nineteen, twenty = read19([row19(1, "F001", **rated)], [row19(1, "M001")]), read20([row20(1, **rated)])
+    nineteen, twenty = read19([row19(1, "F001", **rated)], [row19(2, "M001")]), read20([row20(1, **rated)])
     assert EMOTIONS[by_id(nineteen)["F001"]["hard_label"]] == "neutral"
     assert EMOTIONS[by_id(twenty)["User001F_001"]["hard_label"]] == "sad"
 
@@ -346,16 +358,21 @@ def test_a_misnumbered_f001_is_repaired_and_is_not_in_the_paper(read19):
 def test_a_misnumbered_row_is_repaired_only_where_the_other_file_agrees_on_the_running_number(read19):
     f_file = [row19(1, "M001"), row19(7, "M001", "happy 10"), row19(3, "F002")]
     m_file = [row19(1, "M001"), row19(2, "F001"), row19(3, "F002")]
-    annotations = read19(f_file, m_file)
+    annotations = read19(f_file, m_file, as_given=True)
     assert set(by_id(annotations)) == {"M001", "F002"} and not annotations.notes
+    (problem,) = annotations.bad
+    assert problem.segment_id == id19("F001") and problem.where.endswith("Session01_M_res.csv, line 4")
 
 
 def test_a_row_is_not_repaired_to_an_id_that_the_file_has_already(read19):
     f_file = [row19(1, "F001"), row19(2, "M001"), row19(3, "M001")]
     m_file = [row19(1, "F002"), row19(2, "M001"), row19(3, "F001")]
     annotations = read19(f_file, m_file)
-    assert set(by_id(annotations)) == {"F001", "M001"}
-    assert not annotations.notes and not annotations.bad
+    assert set(by_id(annotations)) == {"M001"} and not annotations.notes
+    assert {problem.segment_id: problem.kind for problem in annotations.bad} == {
+        id19("F001"): "row",  # F002 in the M file
+        id19("F002"): "no row",  # its wav is there
+    }
 
 
 def test_a_phantom_row_with_another_id_in_each_file_is_nobodys(read19):
