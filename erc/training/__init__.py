@@ -10,7 +10,10 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
     checkpoints.py       checkpoints that are whole or not there
     loggers.py           loggers that may fail without ending the run
     identity.py          options, data and code that decide a result, and their fingerprint
-    run_folder.py        a run folder as a cell: claimed, refused, resumed, finished, failed
+    read_back.py         the files of a run folder, read back: valid, damaged or of another run
+    grid_identity.py     what all cells of a grid share
+    run_folder.py        a run folder: claimed, refused, resumed, finished, failed
+    resuming.py          which run and which checkpoint a run goes on from
     assembly.py          parts of a configuration -> views, module, loaders, trainer
     run.py               one configured run, from start to result
     scoring.py           a checkpoint of a run, scored again on any fold

@@ -1,4 +1,13 @@
 from .checkpoints import AtomicCheckpointIO as AtomicCheckpointIO, RunCheckpoint as RunCheckpoint
+from .grid_identity import (
+    GRID as GRID,
+    GridIdentity as GridIdentity,
+    cells_in as cells_in,
+    grid_refusal as grid_refusal,
+    mixture as mixture,
+    name_of as name_of,
+    read_grid as read_grid,
+)
 from .history import EpochHistory as EpochHistory
 from .identity import Identity as Identity, identify as identify, without_ignored as without_ignored
 from .lightning_module import EmotionModule as EmotionModule
@@ -18,11 +27,21 @@ from .optim import (
     cosine_warmup as cosine_warmup,
     plateau as plateau,
 )
-from .run import train_fold as train_fold
-from .run_folder import (
+from .read_back import (
+    Stored as Stored,
+    damage_of as damage_of,
     epochs_done as epochs_done,
     error_of as error_of,
     finished_result as finished_result,
+    read_config as read_config,
+    read_identity as read_identity,
+    read_result as read_result,
+)
+from .resuming import how_to_go_on as how_to_go_on, newest_unfinished as newest_unfinished
+from .run import train_fold as train_fold
+from .run_folder import (
+    claimed as claimed,
+    drop_checkpoints as drop_checkpoints,
     refusal as refusal,
     state_of as state_of,
 )

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from filelock import FileLock
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from erc.data import CORPORA
+from erc.data import CORPORA, find_folder, parse_dataset_name
 from erc.datasets import HF_KEMD
 from erc.model import EmotionModel, load_feature_extractor, load_tokenizer
 from erc.targets import drops_tied
-from erc.training.checkpoints import AtomicCheckpointIO
+from erc.training.checkpoints import AtomicCheckpointIO, check_room, read_checkpoint
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
 from erc.training.loggers import DispensableLogger
@@ -43,6 +42,7 @@ def build(
     """Module, loaders and trainer of a run.
 
     Raises:
+        OSError: The run folder's disk has no room for the checkpoints.
         ValueError: The reported fold has no segment that can be scored, or there are fewer positions than tokens.
     """
     collate = parts["dataloader"].keywords["collate"](**processors)
@@ -53,7 +53,10 @@ def build(
     check_lengths(model, collate.max_tokens)
     module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
     trainer = make_trainer(parts)
-    if not config["trainer"].get("fast_dev_run") and all(test.ds["is_tied"]):
+    if config["trainer"].get("fast_dev_run"):
+        return module, data, trainer
+    check_room(config["run_dir"], module, parts["callbacks"].values())
+    if all(test.ds["is_tied"]):
         raise ValueError(
             "Metrics need at least one segment without a tie: the reported fold has none. Raise dataset.num_data."
         )
@@ -69,12 +72,37 @@ def make_views(dataset: Callable[..., HF_KEMD], config: dict) -> tuple[HF_KEMD, 
 
 
 def load_processors(config: dict) -> dict[str, Any]:
-    """Tokenizer and feature extractor that belong to the configured encoders, as the collator names them."""
+    """Tokenizer and feature extractor that belong to the configured encoders, as the collator names them.
+
+    Raises:
+        OSError: An encoder cannot be loaded; corpora that are not there either are named with it.
+        ValueError: A processor does not belong to its encoder.
+    """
     audio, text = config["encoders"]["audio"], config["encoders"]["text"]
-    return {
-        "tokenizer": load_tokenizer(text["name"], text["revision"]),
-        "feature_extractor": load_feature_extractor(audio["name"], audio["revision"]),
+    wanted: dict[str, Callable[[], Any]] = {
+        "tokenizer": lambda: load_tokenizer(text["name"], text["revision"]),
+        "feature_extractor": lambda: load_feature_extractor(audio["name"], audio["revision"]),
     }
+    processors, complaints = {}, []
+    for name, load in wanted.items():
+        try:
+            processors[name] = load()
+        except OSError as err:
+            complaints.append(str(err))
+    if complaints:
+        raise OSError("\n".join([*complaints, *_missing_corpora(config["dataset"])]))
+    return processors
+
+
+def _missing_corpora(options: dict) -> list[str]:
+    """What is said of each corpus that is not there."""
+    found = []
+    for corpus in parse_dataset_name(options["dataset_name"]):
+        try:
+            find_folder(corpus, options["root"])
+        except OSError as err:
+            found.append(str(err))
+    return found
 
 
 def check_lengths(model: EmotionModel, max_tokens: int) -> None:
@@ -128,7 +156,7 @@ def load_selected(module: EmotionModule, trainer: pl.Trainer) -> int:
 
 
 def load_weights(module: EmotionModule, path: str | Path) -> int:
-    """Loads the weights of a checkpoint into the module and returns its epoch, from 0."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    """Loads the weights of a checkpoint that is whole into the module and returns its epoch, from 0."""
+    checkpoint = read_checkpoint(path, map_location="cpu")
     module.load_state_dict(checkpoint["state_dict"], strict=True)
     return int(checkpoint["epoch"])

@@ -29,12 +29,15 @@ class EpochHistory(pl.Callback):
         rows: One dictionary per epoch: epoch (from 0), step, seconds (since training began, sum over resumed runs),
             train/loss, train/loss_emotion, train/loss_va (means over segments), valid/<metric>.
         fingerprint: Of the run, see ``erc.training.identity``; it goes into the checkpoint with the rows.
+        identity: Content of the run's ``identity.json``; it goes into the checkpoint, too. So a checkpoint says by itself
+            which run it is of.
     """
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self.rows: list[dict] = []
         self.fingerprint = ""
+        self.identity = ""
         self._seconds_before = 0.0
         self._sums: dict[str, torch.Tensor] = {}
         self._n = 0
@@ -92,7 +95,7 @@ class EpochHistory(pl.Callback):
     def state_dict(self) -> dict:
         """What the checkpoint keeps."""
         seconds = self.rows[-1]["seconds"] if self.rows else 0.0
-        return {"rows": self.rows, "seconds": seconds, "fingerprint": self.fingerprint}
+        return {"rows": self.rows, "seconds": seconds, "fingerprint": self.fingerprint, "identity": self.identity}
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Takes over what a checkpoint kept."""

@@ -16,7 +16,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,14 @@ IGNORED = (
     "trainer.default_root_dir",
     "logger",
     "run_dir",
+    "ckpt_path",
     "resume",
     "accept_code",
 )
 """The only options that do not count: folders, logging, and how the work is divided. None of them can change a result.
+
+A run goes on from a checkpoint of its own only, so ``ckpt_path`` does not count. Where it goes on from a checkpoint of fewer
+epochs, ``continued`` writes down from which run.
 
 ``trainer.accelerator``, ``trainer.devices`` and ``trainer.precision`` count: a CPU and a GPU round differently, and the
 number of devices changes the batches."""
@@ -74,8 +78,19 @@ DECIDING = (
 DECIDING_SYNTHETIC = ("synthetic/*.py",)
 """Source files that decide a result as well, where the run is on a synthetic corpus."""
 
-NOT_DECIDING = {"training/identity.py", "training/loggers.py", "training/run_folder.py", "training/scoring.py"}
+NOT_DECIDING = {
+    "training/grid_identity.py",
+    "training/identity.py",
+    "training/loggers.py",
+    "training/read_back.py",
+    "training/resuming.py",
+    "training/run_folder.py",
+    "training/scoring.py",
+}
 """Files that ``DECIDING`` matches and that no result depends on: they log, keep folders, or read finished runs."""
+
+ORIGIN = "ckpt_path"
+"""Option by which an identity names the run that it goes on from; see ``continued``."""
 
 MAX_NAMED = 8
 """So many differences are named in a message."""
@@ -252,15 +267,53 @@ def changed_files(before: dict[str, str], now: dict[str, str]) -> list[str]:
     return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
-def option_differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Name and both values of each option that is not the same, sorted by name."""
+def option_differences(
+    before: dict[str, Any], now: dict[str, Any], words: tuple[str, str] = ("there", "now")
+) -> list[str]:
+    """Name and both values of each option that is not the same, sorted by name; ``words`` say where each value stands."""
     missing = object()
     found = []
     for name in sorted(before.keys() | now.keys()):
         values = [options.get(name, missing) for options in (before, now)]
         if values[0] != values[1]:
             old, new = ("not set" if value is missing else json.dumps(value, ensure_ascii=False) for value in values)
-            found.append(f"{name}: {old} there, {new} now")
+            found.append(f"{name}: {old} {words[0]}, {new} {words[1]}")
+    return found
+
+
+def continued(before: Identity, now: Identity) -> Identity:
+    """Identity of the run that is asked for, once it goes on from a checkpoint of the run before.
+
+    It is the same if both are one run. It names the run before if that was to take another number of epochs: the schedule
+    of its epochs was another one, so the result is not that of a run from the start.
+
+    Args:
+        before: Of the run that the checkpoint is of.
+        now: Of the run that is asked for.
+    """
+    inherited = now
+    if ORIGIN in before.options:
+        inherited = replace(now, options=now.options | {ORIGIN: before.options[ORIGIN]})
+    if inherited == before or before.code != now.code or differences(before, now, more_epochs=True):
+        return inherited
+    return replace(now, options=now.options | {ORIGIN: f"of the run {before.fingerprint}"})
+
+
+def differences(before: Identity, now: Identity, more_epochs: bool = False) -> list[str]:
+    """What differs in the options and the data of two runs.
+
+    Args:
+        before: Of the run that is there.
+        now: Of the run that is asked for.
+        more_epochs: The number of epochs may differ, and where the run comes from.
+    """
+    allowed = ("trainer.max_epochs", ORIGIN) if more_epochs else ()
+    options_before, options_now = (
+        {name: value for name, value in identity.options.items() if name not in allowed} for identity in (before, now)
+    )
+    found = option_differences(options_before, options_now)
+    if before.data != now.data:
+        found.append(f"other data: the corpora's fingerprint is {before.data} there, {now.data} now")
     return found
 
 

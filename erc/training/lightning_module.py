@@ -6,6 +6,7 @@ Keys of the log: ``train/loss``, ``train/loss_emotion``, ``train/loss_va`` per e
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import LRSchedulerConfigType, OptimizerConfig, OptimizerLRSchedulerConfig
+from torch import nn
 
 from erc.data import Batch, InputBatch
 from erc.evaluation import evaluate
@@ -52,6 +54,7 @@ class EmotionModule(pl.LightningModule):
         self.seed = seed
         self.valid_metrics: dict[str, float] = {}
         self._gathered: list[dict] = []
+        self._segments: list[str] = []
 
     def setup(self, stage: str) -> None:
         """Switches layer drop off if several processes train.
@@ -91,6 +94,7 @@ class EmotionModule(pl.LightningModule):
         Raises:
             ValueError: The loss is not finite.
         """
+        self._segments = batch["segment_id"]
         prediction = self(batch)
         losses = self.loss(
             emotion_logits=prediction.emotion_logits.float(),
@@ -114,13 +118,39 @@ class EmotionModule(pl.LightningModule):
         self.log("loss", losses["loss"], prog_bar=True, logger=False, batch_size=len(batch["segment_id"]))
         return losses
 
+    def on_after_backward(self) -> None:
+        """Checks the gradients of the batch before the optimizer takes its step.
+
+        Raises:
+            ValueError: A gradient is not finite. Clipping would turn it into weights that are not finite.
+        """
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            return  # float16: the scaler skips such a step and lowers its scale
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        # the largest of all absolute values: a sum of squares could overflow where every gradient is finite
+        if gradients and not torch.isfinite(nn.utils.get_total_norm(gradients, norm_type=math.inf)):
+            found = [
+                name
+                for name, parameter in self.named_parameters()
+                if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
+            ]
+            raise ValueError(
+                f"Gradients must be finite: got others in {len(found)} parameters, {found[0]} first, at step "
+                f"{self.global_step}, epoch {self.current_epoch}, on the segments {', '.join(self._segments)}. Check their "
+                "audio, or lower the learning rates (optim.lr)."
+            )
+
     def on_validation_epoch_start(self) -> None:
         """Forgets the last validation's predictions."""
         self._gathered = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keeps the predictions of one batch."""
-        self._gathered.append(_as_arrays(self(batch), batch))
+        """Keeps the predictions of one batch.
+
+        Raises:
+            ValueError: A prediction is not finite.
+        """
+        self._gathered.append(self._predicted(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Metrics over the whole fold."""
@@ -143,8 +173,24 @@ class EmotionModule(pl.LightningModule):
         self._gathered = []
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keeps the predictions of one batch; ``gathered`` returns them."""
-        self._gathered.append(_as_arrays(self(batch), batch))
+        """Keeps the predictions of one batch; ``gathered`` returns them.
+
+        Raises:
+            ValueError: A prediction is not finite.
+        """
+        self._gathered.append(self._predicted(batch))
+
+    def _predicted(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Predictions of one batch beside its labels."""
+        found = _as_arrays(self(batch), batch)
+        is_finite = np.isfinite(found["emotion_probs"]).all(axis=1) & np.isfinite(found["pred_va"]).all(axis=1)
+        if not is_finite.all():
+            raise ValueError(
+                f"Predictions must be finite: got others at step {self.global_step}, epoch {self.current_epoch}, for the "
+                f"segments {', '.join(found['segment_id'][~is_finite])} of the batch {', '.join(batch['segment_id'])}. Check "
+                "their audio, or lower the learning rates (optim.lr)."
+            )
+        return found
 
     def gathered(self) -> dict[str, np.ndarray]:
         """Predictions of the last validation or test, from all processes.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
+from annotated_types import Ge
 from torch.utils.data import DataLoader, Sampler
 
 from erc.data import Collator, InputCollator, LengthBucketSampler
@@ -40,10 +41,10 @@ class SegmentData(pl.LightningDataModule):
         test: HF_KEMD,
         collate: Collator,
         seed: int,
-        batch_size: int = 8,
-        num_workers: int = 0,
-        pool_batches: int = 50,
-        timeout_seconds: int = 300,
+        batch_size: Annotated[int, Ge(1)] = 8,
+        num_workers: Annotated[int, Ge(0)] = 0,
+        pool_batches: Annotated[int, Ge(1)] = 50,
+        timeout_seconds: Annotated[int, Ge(1)] = 300,
     ) -> None:
         super().__init__()
         if batch_size < 1 or num_workers < 0 or pool_batches < 1:

@@ -9,9 +9,10 @@ correlation are written here: torch has no focal loss for distributions, and tor
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
+from annotated_types import Ge
 from torch import nn
 from torch.nn import functional
 
@@ -46,7 +47,7 @@ class FocalLoss(nn.Module):
         ValueError: Unknown weighting.
     """
 
-    def __init__(self, gamma: float = 2.0, weighting: Weighting = "segment") -> None:
+    def __init__(self, gamma: Annotated[float, Ge(0)] = 2.0, weighting: Weighting = "segment") -> None:
         super().__init__()
         if weighting not in get_args(Weighting):
             raise ValueError(
@@ -106,7 +107,13 @@ class MultitaskLoss(nn.Module):
         va_weight: Weight of the valence-arousal loss; the paper's is .3.
     """
 
-    def __init__(self, emotion: nn.Module, va: nn.Module, emotion_weight: float, va_weight: float) -> None:
+    def __init__(
+        self,
+        emotion: nn.Module,
+        va: nn.Module,
+        emotion_weight: Annotated[float, Ge(0)],
+        va_weight: Annotated[float, Ge(0)],
+    ) -> None:
         super().__init__()
         self.emotion, self.va = emotion, va
         self.emotion_weight, self.va_weight = emotion_weight, va_weight

@@ -7,20 +7,24 @@ A schedule is a function of the optimizer and of the number of steps of the whol
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt, Interval
 from pytorch_lightning.utilities.types import LRSchedulerConfigType
 from torch import nn
 
 from erc.model import EmotionModel
 
+Share = Annotated[float, Interval(ge=0, lt=1)]
+
 
 def build_optimizer(
     model: EmotionModel,
-    lr: dict[str, float],
-    weight_decay: float = 1e-6,
-    eps: float = 1e-8,
-    betas: tuple[float, float] = (0.9, 0.999),
+    lr: dict[str, Annotated[float, Gt(0)]],
+    weight_decay: Annotated[float, Ge(0)] = 1e-6,
+    eps: Annotated[float, Gt(0)] = 1e-8,
+    betas: tuple[Share, Share] = (0.9, 0.999),
 ) -> torch.optim.AdamW:
     """AdamW with one learning rate per part of the model.
 
@@ -74,7 +78,11 @@ def named_parameters(model: EmotionModel) -> dict[str, nn.Parameter]:
 
 
 def cosine_restarts(
-    optimizer: torch.optim.Optimizer, total_steps: int, first_period: int = 500, factor: int = 2, min_lr: float = 1e-7
+    optimizer: torch.optim.Optimizer,
+    total_steps: int,
+    first_period: Annotated[int, Ge(1)] = 500,
+    factor: Annotated[int, Ge(1)] = 2,
+    min_lr: Annotated[float, Ge(0)] = 1e-7,
 ) -> LRSchedulerConfigType:
     """Cosine annealing with warm restarts, one step of the schedule per training step (the paper's schedule).
 
@@ -92,7 +100,7 @@ def cosine_restarts(
 
 
 def cosine_warmup(
-    optimizer: torch.optim.Optimizer, total_steps: int, warmup_share: float = 0.1
+    optimizer: torch.optim.Optimizer, total_steps: int, warmup_share: Annotated[float, Interval(ge=0, le=1)] = 0.1
 ) -> LRSchedulerConfigType:
     """Linear rise over the first share of the steps, then half a cosine period down to 0.
 
@@ -116,8 +124,8 @@ def plateau(
     optimizer: torch.optim.Optimizer,
     total_steps: int,
     monitor: str = "valid/accuracy",
-    factor: float = 0.5,
-    patience: int = 2,
+    factor: Annotated[float, Interval(gt=0, lt=1)] = 0.5,
+    patience: Annotated[int, Ge(0)] = 2,
 ) -> LRSchedulerConfigType:
     """Multiplies the learning rates by ``factor`` when ``monitor`` has not risen for more than ``patience`` epochs.
 

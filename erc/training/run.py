@@ -1,7 +1,8 @@
 """One configured run: corpora -> data set -> model -> fit -> the fold's result in the run folder.
 
 The run folder holds ``config.yaml``, ``metrics.csv`` (a row per epoch), ``best.ckpt`` (weights of the selected epoch),
-``last.ckpt`` (all that resuming needs), ``predictions.csv``, ``embeddings.npz`` and, written last, ``result.json``.
+``last.ckpt`` (all that going on needs), ``previous.ckpt`` (the one before it, while the run is unfinished),
+``predictions.csv``, ``embeddings.npz`` and, written last, ``result.json``.
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ from erc.training.history import EpochHistory
 from erc.training.identity import Identity, identify, versions, without_ignored
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
-from erc.training.run_folder import LAST, checkpoint_to_resume, claimed, finished_result, record_error, refusal
+from erc.training.read_back import read_result
+from erc.training.resuming import take_folder
+from erc.training.run_folder import LAST, PREVIOUS, claimed, drop_checkpoints, record_error
 
 
 def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     """Trains one fold and writes its result.
 
-    With ``resume`` the run folder is a cell of a grid. A finished cell is left alone. A half-done one goes on from its last
-    epoch. One that another process works on is passed over. A failure is written into the folder, unless the cell is finished.
+    One process at a time works in a run folder, and a run folder holds one run. A failure is written into it. A finished
+    run is left alone. With ``resume`` a half-done one goes on from its last epoch. With ``resume=true`` the folder is a cell
+    of a grid: one that another process works on is passed over.
 
     Args:
         parts: The instantiated configuration; what needs arguments of another part is a ``functools.partial``.
@@ -45,23 +49,28 @@ def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
         process works on.
 
     Raises:
-        FileExistsError: The folder holds another run, or a run of other code.
+        FileExistsError: The folder holds another run, or a run of other code, or another process works in it.
     """
     quieten()
-    if not config["resume"]:
-        return _train(parts, names, config)
     run_dir = Path(config["run_dir"])
     # the first process of several on one cell claims it for all of them
     if not _is_first_process():
         return _train(parts, names, config)
     with claimed(run_dir) as is_ours:
-        if not is_ours:
+        if not is_ours and config["resume"] is True:
             print(f"{run_dir}: another process is training it; passed over.")
             return None
+        if not is_ours:
+            raise FileExistsError(
+                f"A run folder is of one process at a time: another process is training in {run_dir}. Wait for its end, or "
+                "choose another folder (hydra.run.dir=FOLDER)."
+            )
         try:
             return _train(parts, names, config)
         except Exception as err:
-            if finished_result(run_dir) is None:  # a refused run leaves the finished one as it is
+            # a finished run stays as it is; so does a folder that is refused, unless a grid wants to know of its cell why
+            is_refused = isinstance(err, FileExistsError) and config["resume"] is not True
+            if read_result(run_dir).state in ("absent", "damaged") and not is_refused:
                 record_error(run_dir, err)
             raise
 
@@ -72,26 +81,21 @@ def _is_first_process() -> bool:
 
 def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     started = time.monotonic()
-    run_dir, ckpt_path = Path(config["run_dir"]), config["ckpt_path"]
+    run_dir = Path(config["run_dir"])
     write_missing_corpora(parts["synthetic"])
     # first what fails fast: a data set may take many minutes to build
     processors = load_processors(config)
     train, valid, test = make_views(parts["dataset"], config)
     identity = identify(config, train.fingerprint)
-    if config["resume"]:
-        if reason := refusal(run_dir, identity, config["accept_code"]):
-            raise FileExistsError(reason)
-        result = finished_result(run_dir)
-        if result is not None:
-            print(f"{run_dir}: finished already.")
-            return result
-        ckpt_path = checkpoint_to_resume(run_dir, identity) or ckpt_path
+    result, ckpt_path, identity = take_folder(config, identity, is_first=_is_first_process())
+    if result is not None:
+        print(f"{run_dir}: finished already.")
+        return result
     if _is_first_process():
-        run_dir.mkdir(parents=True, exist_ok=True)
         write_atomically(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     module, data, trainer = build(parts, config, processors, train, valid, test)
     history = next(callback for callback in parts["callbacks"].values() if isinstance(callback, EpochHistory))
-    history.fingerprint = identity.fingerprint
+    history.fingerprint, history.identity = identity.fingerprint, identity.to_json()
     for logger in trainer.loggers:
         logger.log_hyperparams(without_ignored(config))
     if trainer.is_global_zero:
@@ -112,9 +116,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     facts = names | make_facts(config, identity, valid, test) | {"seconds": round(seconds, 2)}
     result = make_result(table, truth_table(train.ds), history.rows, epoch, facts)
     write_fold(run_dir, table, result, gathered)
-    if config["resume"]:
-        # of no more use, and with the optimizer's state three times the model: a grid has 45 of them
-        (run_dir / LAST).unlink(missing_ok=True)
+    drop_checkpoints(run_dir, (LAST, PREVIOUS) if config["resume"] is True else (PREVIOUS,))
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
     print(summary_text(result))
     print(f"Result: {run_dir / 'result.json'}", flush=True)

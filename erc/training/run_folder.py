@@ -1,17 +1,20 @@
-"""A run folder as one cell of a grid: finished, running, failed, half-done or not begun; claimed by one process at a time.
+"""A run folder: finished, running, damaged, failed, half-done or not begun; claimed by one process at a time.
 
 ``identity.json`` says which run the folder holds. ``result.json`` is written last: a folder that has one is finished.
-An exit code says nothing: Lightning exits with 0 when it is terminated.
+An exit code says nothing: Lightning exits with 0 when it is terminated. A run can go on from ``last.ckpt``, and from
+``previous.ckpt``, the one before it, where ``last.ckpt`` is damaged.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import struct
 import time
 import traceback
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +23,14 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from erc.files import write_atomically
-from erc.training.identity import Identity, changed_files, named, option_differences
+from erc.training.identity import Identity, changed_files, differences, named
+from erc.training.read_back import ERROR, IDENTITY, damage_of, epochs_done, read_identity, read_result
 
-Status = Literal["done", "running", "failed", "half-done", "waiting"]
+Status = Literal["done", "of another run", "running", "damaged", "failed", "half-done", "waiting"]
 
-RESULT, ERROR, IDENTITY, LOCK, LAST = "result.json", "error.json", "identity.json", ".lock", "last.ckpt"
+LOCK = ".lock"
+
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
 MOVE = "Move the folder away, or choose another one (--out of the grid, hydra.run.dir of train.py)."
 
@@ -50,40 +56,29 @@ def claimed(run_dir: str | Path, wait_seconds: float = 2.0) -> Iterator[bool]:
         lock.release()
 
 
-def finished_result(run_dir: str | Path) -> dict | None:
-    """The content of ``result.json``; None if there is no whole one."""
-    try:
-        result = json.loads((Path(run_dir) / RESULT).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return None  # the program renames whole files into place, so somebody else cut this one: train it again
-    return result if isinstance(result, dict) else None
-
-
-def refusal(run_dir: str | Path, identity: Identity, accept_code: bool = False) -> str:
+def refusal(run_dir: str | Path, identity: Identity, accept_code: bool = False, more_epochs: bool = False) -> str:
     """Why a run folder may not be used for a run; empty if it may.
 
     Args:
         run_dir: The folder; it may be new or not there.
         identity: Of the run that is asked for.
         accept_code: Keep a finished run that other code trained.
+        more_epochs: An unfinished run may go on to another number of epochs.
     """
     run_dir = Path(run_dir)
-    result = finished_result(run_dir)
-    try:
-        known = Identity.from_json((run_dir / IDENTITY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if result is None:
+    stored = read_result(run_dir)
+    result, of_folder = stored.value, read_identity(run_dir)
+    if of_folder.state == "absent":
+        if stored.state == "absent":
             return ""
         return f"A run folder says which run it holds: {run_dir} has a result but no {IDENTITY}. {MOVE}"
-    except ValueError as err:
-        return f"A run folder says which run it holds: {run_dir / IDENTITY} cannot be used ({err}). {MOVE}"
-    if result is not None and result.get("fingerprint") != known.fingerprint:
-        return f"A run folder holds one run: the result in {run_dir} is not of the run that {IDENTITY} names. {MOVE}"
-    reasons = option_differences(known.options, identity.options)
-    if known.data != identity.data:
-        reasons.append(f"other data: the corpora's fingerprint is {known.data} there, {identity.data} now")
+    if of_folder.state == "damaged":
+        reason = of_folder.reason.removeprefix(f"{IDENTITY}: ")
+        return f"A run folder says which run it holds: {run_dir / IDENTITY} cannot be used ({reason}). {MOVE}"
+    if stored.state == "of another run":
+        return f"A run folder holds one run: {run_dir} cannot be used ({stored.reason}). {MOVE}"
+    known = of_folder.value
+    reasons = differences(known, identity, more_epochs=more_epochs and result is None)
     if reasons:
         return f"A run folder holds one run: {run_dir} holds another ({named(reasons)}). {MOVE}"
     changed = changed_files(known.code, identity.code)
@@ -105,26 +100,83 @@ def checkpoint_to_resume(run_dir: str | Path, identity: Identity) -> str | None:
         identity: Of the run.
 
     Returns:
-        Path of ``last.ckpt``; None for a fresh start. A damaged ``last.ckpt`` is set aside with a warning.
+        Path of the newest whole checkpoint; None for a fresh start. Damaged ones are set aside with a warning.
+    """
+    enter(run_dir, identity)
+    return newest_whole(run_dir)
+
+
+def enter(run_dir: str | Path, identity: Identity) -> None:
+    """Writes the run's identity into its folder; the error of an attempt before is removed."""
+    write_atomically(Path(run_dir) / IDENTITY, identity.to_json())
+    (Path(run_dir) / ERROR).unlink(missing_ok=True)
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+def checkpoint_damage(checkpoint: str | Path) -> str:
+    """What is damaged in a checkpoint; empty if every byte of its weights is as it was written.
+
+    A checkpoint is a zip file, which holds a checksum of each of its parts. ``torch.load`` does not compare them: most
+    damaged files load, with other weights.
+    """
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            part = archive.testzip()
+    # what a damaged table of contents can lead zipfile to
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, struct.error) as err:
+        return f"it is no whole zip file: {err}"
+    return f"the checksum of its part {part} is wrong" if part else ""
+
+
+def newest_whole(run_dir: str | Path, sets_aside: bool = True) -> str | None:
+    """Path of the newest whole checkpoint that a run can go on from; None if there is none.
+
+    Damaged checkpoints are named in a warning and kept under another name. The run starts afresh if the selected
+    checkpoint is damaged, because no later epoch brings that one back.
+
+    Args:
+        run_dir: The run folder.
+        sets_aside: False only looks.
     """
     run_dir = Path(run_dir)
-    write_atomically(run_dir / IDENTITY, identity.to_json())
-    (run_dir / ERROR).unlink(missing_ok=True)
-    last = run_dir / LAST
-    if not last.is_file():
-        return None
-    if not zipfile.is_zipfile(last):  # torch.save ends a file with its table of contents: a cut one has none
-        kept = last.with_name(f"{LAST}.damaged")
-        os.replace(last, kept)
-        warnings.warn(
-            f"{last} is no whole checkpoint ({kept.stat().st_size:,} bytes; was the disk full, or did it fail?). It is kept "
-            f"as {kept.name}, and this run starts from its first epoch.",
-            stacklevel=2,
+    present = [run_dir / name for name in (LAST, PREVIOUS) if (run_dir / name).is_file()]
+    damaged = {path: checkpoint_damage(path) for path in present}
+    whole = [path for path in present if not damaged[path]]
+    best = run_dir / BEST
+    if present and best.is_file() and (reason := checkpoint_damage(best)):
+        # what is left belongs to a run whose best epoch is lost
+        damaged = {best: reason} | {path: damaged[path] or "the selected checkpoint is damaged" for path in present}
+        whole = []
+    bad = {path: reason for path, reason in damaged.items() if reason}
+    if bad and sets_aside:
+        then = (
+            f"goes on from {whole[0].name}, the one before it"
+            if whole
+            else f"starts from its first epoch: {epochs_done(run_dir)} epochs are trained again"
         )
-        return None
-    return str(last)
+        listing = "; ".join(f"{path.name} ({path.stat().st_size:,} bytes): {reason}" for path, reason in bad.items())
+        for path in bad:
+            os.replace(path, path.with_name(f"{path.name}.damaged"))
+        warnings.warn(
+            f"A run goes on from whole checkpoints only: {run_dir} holds {listing}. Was the disk full, or did it fail? Each is "
+            f"kept with .damaged behind its name, and this run {then}.",
+            stacklevel=3,
+        )
+    return str(whole[0]) if whole else None
 
 
+def has_checkpoint(run_dir: str | Path) -> bool:
+    """Returns True if there is a checkpoint that a run could go on from, damaged or not."""
+    return any((Path(run_dir) / name).is_file() for name in (LAST, PREVIOUS))
+
+
+def drop_checkpoints(run_dir: str | Path, names: tuple[str, ...] = (LAST, PREVIOUS)) -> None:
+    """Removes the checkpoints that a finished run needs no more; with the optimizer's state each is three times the model."""
+    for name in names:
+        (Path(run_dir) / name).unlink(missing_ok=True)
+
+
+# --- state ------------------------------------------------------------------------------------------------------------
 def record_error(run_dir: str | Path, err: BaseException) -> None:
     """Writes down why a run failed."""
     report = {
@@ -140,28 +192,15 @@ def state_of(run_dir: str | Path) -> Status:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         return "waiting"
-    if finished_result(run_dir) is not None:
-        return "done"
+    stored = read_result(run_dir)
+    if stored.state in ("valid", "of another run"):
+        return "done" if stored.state == "valid" else "of another run"
     if (run_dir / LOCK).exists():
         with claimed(run_dir, wait_seconds=0) as is_free:
             if not is_free:
                 return "running"
+    if damage_of(run_dir):
+        return "damaged"
     if (run_dir / ERROR).is_file():
         return "failed"
-    return "half-done" if (run_dir / LAST).is_file() else "waiting"
-
-
-def error_of(run_dir: str | Path) -> str:
-    """First line of the error that a cell failed with; empty if it did not fail."""
-    try:
-        return json.loads((Path(run_dir) / ERROR).read_text(encoding="utf-8"))["error"].splitlines()[0]
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, IndexError):
-        return ""
-
-
-def epochs_done(run_dir: str | Path) -> int:
-    """Number of epochs that a cell has finished."""
-    try:
-        return max(0, len((Path(run_dir) / "metrics.csv").read_text(encoding="utf-8").splitlines()) - 1)
-    except FileNotFoundError:
-        return 0
+    return "half-done" if has_checkpoint(run_dir) else "waiting"

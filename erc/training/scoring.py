@@ -18,8 +18,8 @@ from erc.files import write_atomically
 from erc.training.assembly import load_processors, load_weights, make_views, write_missing_corpora
 from erc.training.identity import identify
 from erc.training.lightning_module import EmotionModule
+from erc.training.read_back import finished_result
 from erc.training.run import make_facts, quieten
-from erc.training.run_folder import finished_result
 
 
 def score_again(
@@ -49,6 +49,7 @@ def score_again(
 
     Raises:
         FileNotFoundError: The run folder has no such checkpoint.
+        OSError: The checkpoint is damaged.
         ValueError: ``out`` lies in the run folder.
     """
     quieten()

@@ -294,5 +294,5 @@ def test_a_checkpoint_loads_whenever_the_process_is_killed_and_a_plain_save_woul
     torn, backwards, last, *names = atomic
     assert (torn, backwards) == ("0", "0")
     assert int(last) > 0  # some saves were finished
-    assert names == ["last.ckpt"]  # what the kills left behind is swept
+    assert names == ["last.ckpt", "previous.ckpt"]  # what the kills left behind is swept
     assert int(plain[0]) > 0  # negative control

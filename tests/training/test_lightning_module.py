@@ -354,9 +354,54 @@ class PoisonValidation(pl.Callback):
 
 
 def test_a_nan_in_validation_is_an_error_not_a_score(runs):
-    with pytest.raises(ValueError, match="Predictions must be finite"):
+    with pytest.raises(ValueError, match="Predictions must be finite") as caught:
         runs("run", callback=PoisonValidation())
     assert not (runs.root / "run" / "result.json").exists()
+    # the first batch of validation is named
+    first = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "soft", max_samples=12_000)
+    rows = HF_KEMD("valid", root=str(runs.data), cache_dir=str(runs.cache), num_data=N_SEGMENTS)
+    ids = {segment for segment in first(list(rows))["segment_id"] if segment in str(caught.value)}
+    assert len(ids) == BATCH_SIZE
+    assert not re.search("[가-힣]", str(caught.value))
+
+
+class InfiniteGradient(pl.Callback):
+    """Makes one gradient infinite in one step; the loss stays finite."""
+
+    def __init__(self, step: int, value: float = math.inf) -> None:
+        self.step, self.value, self.segments = step, value, []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch, batch_idx: int) -> None:
+        if trainer.global_step == self.step:
+            self.segments = batch["segment_id"]
+            bias = pl_module.model.heads.va.bias
+            self.before = bias.detach().clone()
+            self.bias = bias
+            bias.register_hook(lambda gradient: torch.full_like(gradient, self.value))
+
+
+@pytest.mark.parametrize("clipping", ["trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=null"])
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_an_infinite_gradient_is_reported_at_its_step_with_its_segments_before_a_weight_moves(runs, clipping, value):
+    poison = InfiniteGradient(1, value)
+    with pytest.raises(ValueError, match=r"Gradients must be finite: .*heads\.va\.bias first, at step 1, ") as caught:
+        runs("run", clipping, callback=poison)
+    assert ", ".join(poison.segments) in str(caught.value)
+    torch.testing.assert_close(poison.bias.detach(), poison.before, rtol=0, atol=0)
+
+
+def test_without_the_check_the_next_batch_would_be_blamed(runs, monkeypatch):
+    # negative control
+    monkeypatch.setattr(EmotionModule, "on_after_backward", lambda self: None)
+    poison = InfiniteGradient(1)
+    with pytest.raises(ValueError, match="loss must be finite: got nan at step 2") as caught:
+        runs("run", callback=poison)
+    assert ", ".join(poison.segments) not in str(caught.value)
+
+
+def test_a_gradient_that_is_large_but_finite_is_let_through(runs):
+    # the sum of its squares is not finite in float32
+    runs("run", "trainer.max_epochs=1", callback=InfiniteGradient(1, 1e25))
 
 
 def test_four_segments_are_learned_by_heart():

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from erc.training import identity as training_identity, run as training_run, run_folder
+from erc.training import identity as training_identity, read_back, run as training_run, run_folder
 from erc.training.history import EpochHistory
 from erc.training.identity import Identity
 
@@ -50,9 +50,9 @@ def test_a_run_that_was_cut_right_after_it_stopped_early_takes_no_further_epoch(
         patch.setattr(training_run, "load_selected", cut)
         with pytest.raises(Cut):
             train_cell()
-    assert run_folder.state_of(tmp_path) == "failed" and "the power failed" in run_folder.error_of(tmp_path)
+    assert run_folder.state_of(tmp_path) == "failed" and "the power failed" in read_back.error_of(tmp_path)
     # three epochs: the first sets the mark, two bring nothing better (patience 2)
-    assert run_folder.epochs_done(tmp_path) == 3
+    assert read_back.epochs_done(tmp_path) == 3
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)  # says whose it is
     (history,) = (state for name, state in checkpoint["callbacks"].items() if name.startswith("EpochHistory"))
     identity = Identity.from_json((tmp_path / "identity.json").read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def test_a_run_that_was_cut_before_it_stopped_early_takes_the_epochs_that_are_le
         patch.setattr(EpochHistory, "on_train_epoch_start", cut)
         with pytest.raises(Cut):
             train_cell()
-    assert run_folder.epochs_done(tmp_path) == 2
+    assert read_back.epochs_done(tmp_path) == 2
     assert [row["epoch"] for row in train_cell()["history"]] == [0, 1, 2]
 
 

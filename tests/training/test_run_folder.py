@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from stand_ins import result_of, result_text
 
-from erc.training import run_folder
+from erc.training import read_back, run_folder
 from erc.training.identity import Identity
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +38,7 @@ OTHER = changed(options={"seed": 7})
 
 def write_result(run_dir: Path, identity: Identity = MINE) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / "result.json").write_text(json.dumps({"fingerprint": identity.fingerprint, "fold": 4}), encoding="utf-8")
+    (run_dir / "result.json").write_text(result_text(run_dir, identity.fingerprint), encoding="utf-8")
 
 
 def write_run(run_dir: Path, identity: Identity = MINE, is_finished: bool = True) -> None:
@@ -99,18 +100,19 @@ def test_an_error_is_failed_until_the_run_is_taken_up_again(tmp_path):
     run_folder.record_error(tmp_path, RuntimeError("the disk is full"))
     assert run_folder.state_of(tmp_path) == "failed"
     run_folder.checkpoint_to_resume(tmp_path, MINE)
-    assert run_folder.state_of(tmp_path) == "half-done" and run_folder.error_of(tmp_path) == ""
+    assert run_folder.state_of(tmp_path) == "half-done" and read_back.error_of(tmp_path) == ""
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"fingerprint": "aaaaaaaa', '{"fold": 4}\x00\xff'])
 def test_a_result_that_was_cut_is_not_finished(tmp_path, text):
     (tmp_path / "result.json").write_bytes(text.encode("latin-1"))
-    assert run_folder.finished_result(tmp_path) is None
-    assert run_folder.state_of(tmp_path) == "waiting"
-    assert run_folder.refusal(tmp_path, MINE) == ""  # trained again, not refused
+    assert read_back.finished_result(tmp_path) is None
+    assert run_folder.state_of(tmp_path) == "damaged" and "result.json: " in read_back.error_of(tmp_path)
+    assert "has a result but no identity.json" in run_folder.refusal(tmp_path, MINE)
     assert run_folder.checkpoint_to_resume(tmp_path, MINE) is None
+    assert run_folder.refusal(tmp_path, MINE) == ""  # of a run that is known: trained again, not refused
     write_result(tmp_path)  # control: a whole one
-    assert run_folder.finished_result(tmp_path) == {"fingerprint": MINE.fingerprint, "fold": 4}
+    assert read_back.finished_result(tmp_path) == result_of(tmp_path, MINE.fingerprint)
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
@@ -188,7 +190,9 @@ def test_a_cut_checkpoint_is_kept_aside_and_the_run_starts_afresh_and_says_so(tm
     torch.save({"weights": torch.arange(10_000)}, last)
     cut = last.read_bytes()[: int(share * last.stat().st_size)]
     last.write_bytes(cut)
-    with pytest.warns(UserWarning, match=f"{re.escape(str(last))} is no whole checkpoint .*first epoch"):
+    with pytest.warns(
+        UserWarning, match=f"{re.escape(str(tmp_path))} holds last.ckpt .*no whole zip file.*first epoch"
+    ):
         assert run_folder.checkpoint_to_resume(tmp_path, MINE) is None
     assert not last.exists()
     assert (tmp_path / "last.ckpt.damaged").read_bytes() == cut
@@ -237,7 +241,9 @@ def test_an_unfinished_run_of_other_code_is_never_gone_on_with(tmp_path):
 def test_a_result_that_was_copied_into_another_run_s_folder_is_refused(tmp_path):
     write_run(tmp_path, MINE, is_finished=False)
     write_result(tmp_path, OTHER)
-    assert f"the result in {tmp_path} is not of the run that identity.json names" in run_folder.refusal(tmp_path, MINE)
+    named = f"{tmp_path} cannot be used (result.json: it is not of the run that identity.json names)"
+    assert named in run_folder.refusal(tmp_path, MINE)
+    assert run_folder.state_of(tmp_path) == "of another run"
 
 
 def test_looking_whether_a_folder_may_be_used_changes_nothing_in_it(tmp_path):
@@ -290,18 +296,24 @@ def test_an_error_is_written_down_with_its_type_its_message_and_where_it_was_rai
     assert report["error"] == "ValueError: the loss must be finite: got nan\nlook at the audio"
     assert "in deep_down" in report["traceback"] and "Traceback" in report["traceback"]
     assert abs(time.mktime(time.strptime(report["time"], "%Y-%m-%d %H:%M:%S")) - time.time()) < 60
-    assert run_folder.error_of(tmp_path) == "ValueError: the loss must be finite: got nan"  # one line, for a list
+    assert read_back.error_of(tmp_path) == "ValueError: the loss must be finite: got nan"  # one line, for a list
 
 
-@pytest.mark.parametrize("text", [None, "{", "{}", '{"error": ""}'])
-def test_where_no_error_is_written_down_none_is_told(tmp_path, text):
-    if text is not None:
-        (tmp_path / "error.json").write_text(text, encoding="utf-8")
-    assert run_folder.error_of(tmp_path) == ""
+def test_where_no_error_is_written_down_none_is_told(tmp_path):
+    assert read_back.error_of(tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"{}", b'{"error": ""}', b'{"error": 3}', b"[]", b"\xff\xfe", b"[" * 100_000]
+)
+def test_an_error_that_cannot_be_read_is_told_as_damaged(tmp_path, content):
+    (tmp_path / "error.json").write_bytes(content)
+    assert read_back.error_of(tmp_path).startswith("error.json: ")
+    assert run_folder.state_of(tmp_path) == "damaged"
 
 
 # --- epochs ----------------------------------------------------------------------------------------------------------
 def test_epochs_are_counted_in_the_history(tmp_path):
-    assert run_folder.epochs_done(tmp_path) == 0
+    assert read_back.epochs_done(tmp_path) == 0
     (tmp_path / "metrics.csv").write_text("epoch,step\n0,4\n1,8\n", encoding="utf-8")
-    assert run_folder.epochs_done(tmp_path) == 2
+    assert read_back.epochs_done(tmp_path) == 2
