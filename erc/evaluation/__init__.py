@@ -4,12 +4,15 @@
     metrics.py        what is reported of one fold
     over_folds.py     mean, standard deviation, t-test over folds, Holm's correction
     cluster_sums.py   metrics as functions of sums over dialogues
+    resampling.py     dialogues and seeds drawn within folds
     bootstrap.py      intervals and paired differences, resampling dialogues
     distributions.py  predicted against raters' label distributions; calibration; agreement strata
     agreement.py      Fleiss' kappa, Krippendorff's alpha, correlations of raters
     one_rater.py      how well one rater predicts the others
     alignment.py      Mantel's test: are the emotions arranged alike in two spaces
-    predictions.py    predictions.csv and result.json
+    result_schema.py  what result.json must hold
+    predictions.py    predictions.csv and result.json, written
+    stored.py         predictions.csv, read back and checked against result.json
 
 Undefined is NaN, never 0 and never a warning. Malformed input raises ``ValueError``.
 """

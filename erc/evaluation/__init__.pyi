@@ -44,11 +44,11 @@ from .one_rater import rater_reference as rater_reference
 from .over_folds import (
     corrected_resampled_t_test as corrected_resampled_t_test,
     holm as holm,
+    holm_with_bounds as holm_with_bounds,
     mean_and_std as mean_and_std,
 )
 from .predictions import (
     PROB as PROB,
-    SCHEMA as SCHEMA,
     SOFT as SOFT,
     VOTES as VOTES,
     make_result as make_result,
@@ -57,3 +57,6 @@ from .predictions import (
     truth_table as truth_table,
     write_fold as write_fold,
 )
+from .resampling import OverSeeds as OverSeeds
+from .result_schema import SCHEMA as SCHEMA, OtherSchema as OtherSchema, check_result as check_result
+from .stored import disagreement as disagreement, read_predictions as read_predictions

@@ -3,7 +3,10 @@
 Conventions:
     *Segments are not independent.* Segments of one dialogue share speakers, topic and mood, so the bootstrap draws
     whole dialogues ("clusters"), within each fold. It holds the trained models, the folds and the sessions fixed: the
-    interval says how far the number depends on which dialogues were recorded, not on seed, training set or speakers.
+    interval says how far the number depends on which dialogues were recorded, not on training set or speakers.
+    *Several seeds of a fold are averaged.* The models of one fold, trained from several seeds, are scored on the same
+    dialogues. A resample also draws seeds, so that the interval holds the variation between them (``OverSeeds``). With
+    one seed a fold nothing is drawn, and the interval knows nothing of it.
     *Headline numbers are means over folds*, so resamples are too: score each fold, then average.
     *Undefined is NaN*, never 0 and never a warning; NaN in, NaN out. Malformed input raises ``ValueError``.
 
@@ -12,17 +15,14 @@ Shapes: N segments, C clusters (dialogues), F folds, M metrics, K emotions (7).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
-from erc.evaluation.checks import ROUNDING, as_aligned, as_plain
-from erc.evaluation.cluster_sums import ClusterSums, confusion_sums, f1_by_emotion
-
-Statistic = Callable[[np.ndarray], "float | np.ndarray"] | ClusterSums
-"""Either a function of (n,) segment indices (repeats allowed) to one metric or to (M,); or ``ClusterSums``."""
+from erc.evaluation.checks import ROUNDING, as_plain
+from erc.evaluation.cluster_sums import confusion_sums, f1_by_emotion
+from erc.evaluation.resampling import Resamples, Statistic, mean_over_folds, resample
 
 
 class Interval(NamedTuple):
@@ -40,6 +40,8 @@ class PairedDifference(NamedTuple):
     low: float | np.ndarray
     high: float | np.ndarray
     p_value: float | np.ndarray
+    p_floor: float | np.ndarray
+    """The smallest p that so many resamples can give. A p that equals it is an upper bound, and no estimate."""
 
 
 def cluster_bootstrap(
@@ -80,7 +82,7 @@ def cluster_bootstrap(
     Raises:
         ValueError: No segment, lengths that differ, a dialogue in two folds, or ``ClusterSums`` of other segments.
     """
-    scores = _scores(statistic, _resample(folds, clusters, n_resamples, seed))
+    scores = mean_over_folds(statistic, resample(folds, clusters, n_resamples, seed))
     return Interval(as_plain(scores[0]), *_bias_corrected(scores[0], scores[1:], level))
 
 
@@ -92,13 +94,15 @@ def paired_bootstrap(
     n_resamples: int = 2000,
     level: float = 0.95,
     seed: int = 42,
+    n_more: int = 0,
 ) -> PairedDifference:
     """Difference A - B of two models' metric on the same segments, with its clustered bootstrap interval and p value.
 
     Both models are scored on the same resamples, drawn as in ``cluster_bootstrap``. The two-sided p inverts the
     percentile interval: ``p = min(1, 2 * (1 + min(#{d* <= 0}, #{d* >= 0})) / (n_resamples + 1))``, d* being the
     resampled differences; those within ``ROUNDING`` of zero count on both sides. The +1 counts the data themselves,
-    so p is never 0: the smallest is ``2 / (n_resamples + 1)``. It asks whether these two trained models differ on
+    so p is never 0: the smallest is ``2 / (n_resamples + 1)``. Where it comes out so small, up to ``n_more`` further
+    resamples are drawn, and p is of all of them; the interval stays that of the first. It asks whether these two trained models differ on
     such dialogues; whether the two *methods* differ over training sets is for ``corrected_resampled_t_test``.
 
     Sources: as ``cluster_bootstrap``; for the +1, Davison and Hinkley (1997), section 4.2.
@@ -110,27 +114,50 @@ def paired_bootstrap(
         clusters: (N,) dialogue of each segment, named uniquely over all folds.
         n_resamples: Resamples, at least 1.
         level: Coverage aimed at, between 0 and 1.
-        seed: As in ``cluster_bootstrap``.
+        seed: As in ``cluster_bootstrap``. Where A and B have equally many seeds in a fold, the first of A goes with the
+            first of B, and so on; else their seeds are drawn by themselves.
+        n_more: Further resamples for a p at its floor, at least 0. They are drawn ``n_resamples`` at a time, and cost as
+            much as the first.
 
     Returns:
-        Difference, low, high, p: floats, or (M,) float64. Two identical models: 0, 0, 0 and p = 1. NaN as in
+        Difference, low, high, p, smallest p: floats, or (M,) float64. Two identical models: 0, 0, 0 and p = 1. NaN as in
         ``cluster_bootstrap``, then with p.
 
     Raises:
         ValueError: As ``cluster_bootstrap``, or A and B of different shapes.
     """
-    resamples = _resample(folds, clusters, n_resamples, seed)
-    scores_a, scores_b = _scores(statistic_a, resamples), _scores(statistic_b, resamples)
+    differences = _differences(statistic_a, statistic_b, resample(folds, clusters, n_resamples, seed))
+    resampled = differences[1:]
+    low_tail, high_tail = _tails(resampled)
+    is_defined = ~np.isnan(resampled).any(axis=0)
+    at_floor = (np.minimum(low_tail, high_tail) == 0) & is_defined
+    n_drawn = np.full(low_tail.shape, n_resamples)
+    for number, start in enumerate(range(0, n_more if at_floor.any() else 0, n_resamples), 1):
+        size = min(n_resamples, n_more - start)
+        more = _tails(_differences(statistic_a, statistic_b, resample(folds, clusters, size, [seed, number]))[1:])
+        low_tail, high_tail = (tail + at_floor * one for tail, one in zip((low_tail, high_tail), more, strict=True))
+        n_drawn = n_drawn + at_floor * size
+    p_value = np.minimum(1, 2 * (1 + np.minimum(low_tail, high_tail)) / (n_drawn + 1))
+    p_value = np.where(is_defined, p_value, np.nan)
+    floor = np.minimum(1, 2 / (n_drawn + 1))
+    return PairedDifference(
+        as_plain(differences[0]), *_percentiles(resampled, level), as_plain(p_value), as_plain(floor)
+    )
+
+
+def _differences(statistic_a: Statistic, statistic_b: Statistic, resamples: Resamples) -> np.ndarray:
+    """A minus B, (1 + n_resamples,) or (1 + n_resamples, M)."""
+    scores_a, scores_b = mean_over_folds(statistic_a, resamples), mean_over_folds(statistic_b, resamples)
     if scores_a.shape != scores_b.shape:
         raise ValueError(
             f"A and B must give the same metrics: expected {scores_a.shape[1:]} as A, got {scores_b.shape[1:]} of B."
         )
-    differences = scores_a - scores_b
-    resampled = differences[1:]
-    tail = np.minimum((resampled <= ROUNDING).sum(axis=0), (resampled >= -ROUNDING).sum(axis=0))
-    p_value = np.minimum(1, 2 * (1 + tail) / (n_resamples + 1))
-    p_value = np.where(np.isnan(resampled).any(axis=0), np.nan, p_value)
-    return PairedDifference(as_plain(differences[0]), *_percentiles(resampled, level), as_plain(p_value))
+    return scores_a - scores_b
+
+
+def _tails(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many resampled differences are 0 or less, and 0 or more."""
+    return (resampled <= ROUNDING).sum(axis=0), (resampled >= -ROUNDING).sum(axis=0)
 
 
 def f1_by_emotion_interval(
@@ -166,7 +193,7 @@ def f1_by_emotion_interval(
     Raises:
         ValueError: As ``cluster_bootstrap``, or an index that is not one of 0 to K - 1.
     """
-    resamples = _resample(folds, clusters, n_resamples, seed)
+    resamples = resample(folds, clusters, n_resamples, seed)
     sums = confusion_sums(truth=truth, prediction=prediction, clusters=clusters).sums
     totals = resamples.counts.astype(np.float64) @ sums.reshape(len(sums), -1)  # (1 + n_resamples, K * K)
     scores = f1_by_emotion(totals.reshape(-1, *sums.shape[1:]))
@@ -178,86 +205,6 @@ def f1_by_emotion_interval(
         if not np.isnan(estimate) and defined.size:
             ends[:, index] = _bias_corrected(estimate, defined, level)
     return Interval(scores[0], ends[0], ends[1])
-
-
-class _Resamples(NamedTuple):
-    """What every statistic of one bootstrap shares."""
-
-    clusters: np.ndarray  # (C,) names, sorted
-    sizes: np.ndarray  # (C,) segments per cluster
-    cluster_index: np.ndarray  # (N,) into clusters
-    fold_clusters: list[np.ndarray]  # per fold, indices into clusters
-    counts: np.ndarray  # (1 + n_resamples, C) how often each was drawn; row 0, all ones, is the data as they are
-
-    @property
-    def has_single_cluster(self) -> bool:
-        """Returns True if a fold has one cluster, so that there is nothing to resample in it."""
-        return min(members.size for members in self.fold_clusters) < 2
-
-
-def _resample(folds: np.ndarray, clusters: np.ndarray, n_resamples: int, seed: int) -> _Resamples:
-    """Draws of whole clusters with replacement, within each fold."""
-    folds, clusters = as_aligned(folds=folds, clusters=clusters)
-    if not folds.size:
-        raise ValueError("The bootstrap needs segments: expected at least one, got none. Check what was filtered out.")
-    if n_resamples < 1:
-        raise ValueError(f"The bootstrap needs resamples: expected n_resamples >= 1, got {n_resamples}.")
-    names, first, cluster_index, sizes = np.unique(clusters, return_index=True, return_inverse=True, return_counts=True)
-    cluster_fold = folds[first]  # (C,)
-    strays = np.unique(cluster_index[folds != cluster_fold[cluster_index]])
-    if strays.size:
-        raise ValueError(
-            f"A cluster must lie in one fold: expected unique names, got {names[strays[0]]} in two or more folds "
-            f"({strays.size} such clusters). Put the session into the cluster's name."
-        )
-    fold_clusters = [np.flatnonzero(cluster_fold == fold) for fold in np.unique(folds)]
-    rng = np.random.default_rng(seed)
-    counts = np.ones((1 + n_resamples, names.size), dtype=np.int64)
-    for members in fold_clusters:
-        draws = rng.integers(members.size, size=(n_resamples, members.size))
-        draws += members.size * np.arange(n_resamples)[:, None]  # one bincount for all resamples
-        counts[1:, members] = np.bincount(draws.ravel(), minlength=draws.size).reshape(draws.shape)
-    return _Resamples(names, sizes, cluster_index, fold_clusters, counts)
-
-
-def _scores(statistic: Statistic, resamples: _Resamples) -> np.ndarray:
-    """Mean over folds per row of ``resamples.counts``: (1 + n_resamples,) or (1 + n_resamples, M)."""
-    if isinstance(statistic, ClusterSums):
-        is_same = np.array_equal(statistic.clusters, resamples.clusters)
-        if not (is_same and np.array_equal(statistic.sizes, resamples.sizes)):
-            raise ValueError(
-                f"ClusterSums must come from the bootstrapped segments: expected {resamples.sizes.sum()} segments in "
-                f"{resamples.sizes.size} clusters, got {statistic.sizes.sum()} in {statistic.sizes.size}, or others. "
-                "Leave the same segments out of truth, prediction, folds and clusters."
-            )
-    scores = np.mean([_fold_scores(statistic, resamples, members) for members in resamples.fold_clusters], axis=0)
-    if resamples.has_single_cluster:
-        scores[1:] = np.nan
-    return scores
-
-
-def _fold_scores(statistic: Statistic, resamples: _Resamples, members: np.ndarray) -> np.ndarray:
-    """Scores of one fold, (1 + n_resamples,) or (1 + n_resamples, M)."""
-    if isinstance(statistic, ClusterSums):
-        return _fold_scores_of_sums(statistic, resamples, members)
-    return _fold_scores_of_function(statistic, resamples, members)
-
-
-def _fold_scores_of_sums(statistic: ClusterSums, resamples: _Resamples, members: np.ndarray) -> np.ndarray:
-    """Scores of one fold, by one matrix product."""
-    rows = statistic.sums[members].reshape(members.size, -1)
-    totals = resamples.counts[:, members].astype(np.float64) @ rows
-    return np.asarray(statistic.score(totals.reshape(-1, *statistic.sums.shape[1:])), dtype=np.float64)
-
-
-def _fold_scores_of_function(
-    statistic: Callable[[np.ndarray], float | np.ndarray], resamples: _Resamples, members: np.ndarray
-) -> np.ndarray:
-    """Scores of one fold, by one call of the statistic per resample."""
-    segments = np.flatnonzero(np.isin(resamples.cluster_index, members))
-    cluster_index = resamples.cluster_index[segments]
-    drawn = (np.repeat(segments, row[cluster_index]) for row in resamples.counts)
-    return np.stack([np.asarray(statistic(indices), dtype=np.float64) for indices in drawn])
 
 
 def _percentiles(resampled: np.ndarray, level: float) -> tuple[float | np.ndarray, float | np.ndarray]:

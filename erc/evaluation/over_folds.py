@@ -111,3 +111,31 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     adjusted = np.full(p_values.shape, np.nan)
     adjusted[np.flatnonzero(is_done)[order]] = np.minimum(stepped, 1)
     return adjusted
+
+
+def holm_with_bounds(p_values: np.ndarray, is_bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``holm`` of p values of which some are upper bounds: a bootstrap's p at its floor is at most that large.
+
+    Args:
+        p_values: (m,) in [0, 1], NaN for a test that could not be done.
+        is_bound: (m,) True where the p value is an upper bound only.
+
+    Returns:
+        Adjusted p values (m,), and (m,) True where the adjusted value is an upper bound only: it would be smaller if the
+        bounds were 0. A bound can reach the values behind it in Holm's order, which are never below the one before.
+
+    Examples:
+        >>> adjusted, bound = holm_with_bounds(np.array([0.001, 0.4]), np.array([True, False]))
+        >>> adjusted.tolist(), bound.tolist()
+        ([0.002, 0.4], [True, False])
+
+    Raises:
+        ValueError: As ``holm``, or the lengths differ.
+    """
+    p_values, is_bound = as_vector("p_values", p_values), np.asarray(is_bound, dtype=bool)
+    if is_bound.shape != p_values.shape:
+        raise ValueError(f"Each p value is a bound or not: expected {p_values.size} flags, got {np.size(is_bound)}.")
+    adjusted = holm(p_values)
+    smallest = holm(np.where(is_bound & ~np.isnan(p_values), 0.0, p_values))
+    with np.errstate(invalid="ignore"):
+        return adjusted, smallest < adjusted

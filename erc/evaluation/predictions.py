@@ -5,6 +5,7 @@ Every figure of ``selected.metrics`` is computed from the numbers of ``predictio
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -16,11 +17,9 @@ import pandas as pd
 
 from erc.evaluation.checks import Segments
 from erc.evaluation.metrics import evaluate, majority_prediction
+from erc.evaluation.result_schema import SCHEMA, sha256_of
 from erc.files import write_atomically
 from erc.labels import EMOTIONS, soft_label
-
-SCHEMA = 2
-"""Version of ``result.json`` and ``predictions.csv``; another version is not read."""
 
 VOTES = [f"votes_{emotion}" for emotion in EMOTIONS]
 """Columns of the raters' counts, whose sum is the number of raters."""
@@ -128,7 +127,8 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
             - versions, seconds, peak_memory_mb
 
     Returns:
-        The result; NaN stands as None, since JSON has no NaN.
+        The result; NaN stands as None, since JSON has no NaN. ``predictions_sha256`` is of the content of
+        ``predictions.csv``, ``result_sha256`` of all other fields: what was damaged later is known when it is read back.
     """
     metrics = evaluate_table(table)
     result = {
@@ -148,8 +148,10 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
         "majority": evaluate_majority(table, train),
         "majority_by_corpus": {name: evaluate_majority(part, train) for name, part in table.groupby("corpus")},
         **{key: facts[key] for key in ("human", "fingerprint", "code", "versions", "seconds", "peak_memory_mb")},
+        "predictions_sha256": hashlib.sha256(_csv_of(table).encode()).hexdigest(),
     }
-    return _without_nan(result)
+    result = _without_nan(result)
+    return result | {"result_sha256": sha256_of(result)}
 
 
 def _best_epochs(history: list[dict], metrics: dict[str, float]) -> dict[str, dict[str, float]]:
@@ -186,9 +188,13 @@ def write_fold(run_dir: str | Path, table: pd.DataFrame, result: dict, gathered:
         stream, segment_id=gathered["segment_id"][order], embedding=gathered["embedding"][order].astype(np.float32)
     )
     write_atomically(run_dir / "embeddings.npz", stream.getvalue())
-    # Python's shortest form of a float reads back as the same float
-    write_atomically(run_dir / "predictions.csv", table.to_csv(index=False))
+    write_atomically(run_dir / "predictions.csv", _csv_of(table))
     write_atomically(run_dir / "result.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
+
+
+def _csv_of(table: pd.DataFrame) -> str:
+    """Content of ``predictions.csv``; Python's shortest form of a float reads back as the same float."""
+    return table.to_csv(index=False)
 
 
 def _without_nan(value: Any) -> Any:

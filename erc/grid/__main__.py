@@ -3,8 +3,11 @@
 import os
 import sys
 
+from erc.files import keep_private
 from erc.grid.program import main
+from erc.mistakes import told_plainly
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.exit(main())
+    keep_private()
+    sys.exit(told_plainly()(main)())

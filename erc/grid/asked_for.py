@@ -67,11 +67,29 @@ def identity_of(cell: Cell, extra: list[str]) -> Identity:
     """
     from erc.data import corpora_fingerprint
 
+    config, root = _config_of(cell, extra)
+    data = corpora_fingerprint(config["dataset"]["dataset_name"], str(ROOT / root))
+    return identify(config, data, base=ROOT)
+
+
+def identities_of_rows(cells: list[Cell], extra: list[str]) -> dict[str, Identity]:
+    """Identity of one cell of each row, by the row's name; ``data`` is empty where the corpora are not there yet."""
+    found: dict[str, Identity] = {}
+    for cell in cells:
+        if cell.row not in found:
+            try:
+                found[cell.row] = identity_of(cell, extra)
+            except (OSError, ValueError):  # the first cell of a demo writes its corpora
+                found[cell.row] = identify(_config_of(cell, extra)[0], "", base=ROOT)
+    return found
+
+
+def _config_of(cell: Cell, extra: list[str]) -> tuple[dict[str, Any], str]:
+    """The options of a cell that decide its result, and the folder of its corpora."""
     found = composed(cell.experiment, cell.row, tuple(extra))
     config = found.deciding | {"seed": cell.seed}
     config["dataset"] = config["dataset"] | {"validation_fold": cell.fold}
-    data = corpora_fingerprint(config["dataset"]["dataset_name"], str(ROOT / found.root))
-    return identify(config, data, base=ROOT)
+    return config, found.root
 
 
 @functools.lru_cache

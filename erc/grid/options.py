@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,12 +21,16 @@ OWN = {
 }
 """Options of train.py that the grid sets itself, and its own option for each: a cell's folder is named after them."""
 
+CALLER = "ERC_CALLER"
+"""Environment variable by which ``reproduce.sh`` says where it was called: a relative ``--out`` starts there."""
+
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Options of ``sh reproduce.sh``; ``overrides`` are those that every cell's train.py gets."""
     parser = make_parser()
     options = parser.parse_args(arguments)
-    options.out = (options.out or Path("runs") / options.experiment).absolute()
+    options.out = Path(os.environ.get(CALLER, ""), options.out) if options.out else Path("runs") / options.experiment
+    options.out = options.out.absolute()
     if options.jobs < 1:
         parser.error(f"--jobs must be 1 or more: got {options.jobs}")
     known = rows_of(options.experiment)
@@ -60,7 +65,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--experiment", choices=EXPERIMENTS, default="paper", help="demo: synthetic corpora, tiny encoders"
     )
-    parser.add_argument("--out", type=Path, default=None, help="folder of the grid (default: runs/EXPERIMENT)")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="folder of the grid (default: runs/EXPERIMENT in the clone)"
+    )
     parser.add_argument(
         "--launcher",
         choices=["basic", "joblib", "submitit_slurm", "submitit_local"],

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
+import signal
 import sys
 
-from erc.grid.asked_for import check_options, is_current, why_not_current
+from erc.files import write_atomically
+from erc.grid.asked_for import check_options, identities_of_rows, is_current, why_not_current
 from erc.grid.cells import Cell
 from erc.grid.options import parse
-from erc.grid.running import run_by_hydra, run_one_by_one, wait_for_others
-from erc.report import write_tables
-from erc.training import error_of, state_of
+from erc.grid.running import Terminated, run_by_hydra, run_one_by_one, terminated_as_interrupted, wait_for_others
+from erc.report import left_out, write_tables
+from erc.training import (
+    GRID,
+    GridIdentity,
+    cells_in,
+    claimed,
+    error_of,
+    finished_result,
+    grid_refusal,
+    name_of,
+    read_grid,
+    state_of,
+)
+
+GO_ON = "The same command goes on from here; at most the epoch in progress is lost."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,22 +42,32 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as err:
         print(err, file=sys.stderr)
         return 2
+    refused = begin(options, cells)
+    if refused:
+        if options.dry_run:
+            say_how_they_stand(cells, options.overrides)
+        print(refused)
+        return 1
     if options.dry_run:
         say_how_they_stand(cells, options.overrides)
         return 0
-    options.out.mkdir(parents=True, exist_ok=True)
     launcher = options.launcher or ("joblib" if options.experiment == "demo" else "basic")
     try:
-        for _ in range(2):
-            if launcher == "basic":
-                run_one_by_one(cells, options.overrides)
-            else:
-                run_by_hydra(options, launcher, cells)
-            # another process may have died while it worked on a cell: then that cell is ours
-            if not wait_for_others(cells):
-                break
+        with terminated_as_interrupted():
+            for _ in range(2):
+                if launcher == "basic":
+                    run_one_by_one(cells, options.overrides)
+                else:
+                    run_by_hydra(options, launcher, cells)
+                # another process may have died while it worked on a cell: then that cell is ours
+                if not wait_for_others(cells):
+                    break
+    except Terminated as stopped:
+        # whoever sent the signal does not wait for a table
+        print(f"\nStopped by {stopped}, and what was training here with it. {GO_ON}", flush=True)
+        return 128 + signal.Signals[str(stopped)]
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on from here; at most the epoch in progress is lost.")
+        print(f"\nInterrupted. {GO_ON}")
     return conclude(cells, options.overrides)
 
 
@@ -55,21 +81,46 @@ def say_how_they_stand(cells: list[Cell], extra: list[str]) -> None:
             print(f"{'':<10} {reason}")
 
 
+def begin(options: argparse.Namespace, cells: list[Cell]) -> str:
+    """Compares what is asked for with the grid's folder, then writes ``grid.json`` into it, unless it is a dry run.
+
+    Returns:
+        Why the folder may not be used; empty if it may. Nothing is written then.
+    """
+    asked = identities_of_rows(cells, options.overrides)
+    if options.dry_run:
+        return grid_refusal(options.out, asked, options.accept_code)
+    new = not options.out.exists()
+    with claimed(options.out, wait_seconds=30):  # two drivers may begin at once
+        refused = grid_refusal(options.out, asked, options.accept_code)
+        if not refused:
+            now = GridIdentity.of(asked, (name_of(cell.run_dir) for cell in cells))
+            stored = read_grid(options.out)
+            has_results = not new and any(finished_result(path) is not None for path in cells_in(options.out))
+            grid = stored.value.joined(now, with_code=not has_results) if stored.state == "valid" else now
+            write_atomically(options.out / GRID, grid.to_json())
+    return refused
+
+
 def conclude(cells: list[Cell], extra: list[str]) -> int:
     """Writes the table and says what is missing; returns 0 if nothing is."""
     states = {cell: state_of(cell.run_dir) for cell in cells}
     done = [cell for cell, state in states.items() if state == "done" and is_current(cell, extra)]
-    refused = [cell for cell, state in states.items() if state == "done" and cell not in done]
+    refused = [cell for cell, state in states.items() if state in ("done", "of another run") and cell not in done]
+    unusable: dict[str, str] = {}
     if refused:
         # the table is of all results in the folder: with these it would mix options, data or code
         print(f"No table is written: {len(refused)} results in {cells[0].out} are not of the run that is asked for.")
     elif done:
         print(write_tables(str(cells[0].out)))
+        unusable = left_out(str(cells[0].out))
+        done = [cell for cell in done if name_of(cell.run_dir) not in unusable]
     missing = [cell for cell in cells if cell not in done]
     for cell in missing:
         is_refused = cell in refused
         reason = why_not_current(cell, extra) if is_refused else error_of(cell.run_dir)
-        state = "of another run" if is_refused else states[cell]
+        reason = unusable.get(name_of(cell.run_dir), reason)
+        state = "of another run" if is_refused else "damaged" if name_of(cell.run_dir) in unusable else states[cell]
         print(f"missing: {cell.name}: {state}{f' ({reason})' if reason else ''}")
     print(f"{len(done)} of {len(cells)} cells are finished." + (" Start again to go on." if missing else ""))
     return 1 if missing else 0

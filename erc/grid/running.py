@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from types import FrameType
 
 from erc.grid.asked_for import is_current
 from erc.grid.cells import ROOT, Cell, products, quoted, row_overrides
-from erc.training import state_of
+from erc.training import drop_checkpoints, state_of
+
+
+class Terminated(KeyboardInterrupt):
+    """The driver got a signal that ends it; what it started is ended as on Ctrl-C."""
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP raise ``Terminated``; a signal that is ignored (nohup) stays so."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated(signal.Signals(number).name)
+
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
@@ -30,6 +55,7 @@ def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
         # a finished cell of another run is started, too: train.py refuses it, or first writes synthetic corpora that are missing
         was_done = states[number - 1] == "done"
         if was_done and is_current(cell, extra):
+            drop_checkpoints(cell.run_dir)  # of a process that was killed between the result and their removal
             continue
         subprocess.run([sys.executable, "train.py", *cell.overrides(extra)], cwd=ROOT, check=False)
         if not was_done and state_of(cell.run_dir) == "done":
@@ -37,13 +63,18 @@ def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
 
 
 def run_by_hydra(options: argparse.Namespace, launcher: str, cells: list[Cell]) -> None:
-    """Runs all cells as jobs of a Hydra launcher; prints a line whenever one of them begins or ends."""
+    """Runs all cells as jobs of a Hydra launcher; prints a line whenever one of them begins or ends.
+
+    The launcher and its workers are a process group of their own, which ends when the driver is interrupted: workers that
+    lose their launcher would train on.
+    """
     for command in hydra_commands(options, launcher):
-        with subprocess.Popen(command, cwd=ROOT) as process:
+        with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
             try:
                 watch(process, cells)
             except BaseException:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 raise
 
 

@@ -4,6 +4,7 @@
     grid_results.py   run folders -> rows of the table
     comparisons.py    intervals and differences of rows
     single_tables.py  each table of a grid as a value
+    table_files.py    table.csv and table.tex
     tables.py         all tables -> one document; table.md, table.csv, table.tex
     raters.py         how far the raters of a corpus agree
     projection.py     vectors in front of the heads -> a map in two dimensions

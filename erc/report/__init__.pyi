@@ -1,5 +1,6 @@
 from .comparisons import differences as differences
 from .figures.drawing import draw_figures as draw_figures
+from .grid_results import left_out as left_out
 from .page.building import build as build
 from .projection import vectors as vectors
 from .raters import agreement as agreement, show_raters as show_raters

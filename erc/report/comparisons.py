@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from erc.evaluation import (
     PROB,
     SOFT,
     VOTES,
-    ClusterSums,
     Interval,
+    OverSeeds,
     agreement_stratum,
     cluster_bootstrap,
     confusion_scores,
@@ -24,11 +25,13 @@ from erc.evaluation import (
     corrected_resampled_t_test,
     cross_entropy,
     expected_calibration_error,
+    holm,
+    holm_with_bounds,
     jensen_shannon_divergence,
     moment_sums,
     paired_bootstrap,
 )
-from erc.report.grid_results import METRICS, Row, Run, load
+from erc.report.grid_results import METRICS, Row, load
 
 
 def interval(row: Row, n_resamples: int = 2000) -> dict[str, Interval]:
@@ -36,9 +39,8 @@ def interval(row: Row, n_resamples: int = 2000) -> dict[str, Interval]:
 
     The ends are NaN where a fold has one dialogue only, and for a metric of ``METRICS`` that is not resampled.
     """
-    runs = row.first_seed()
     found = dict.fromkeys(METRICS, Interval(math.nan, math.nan, math.nan))
-    for statistic, folds, clusters, names in fold_statistics(runs):
+    for statistic, folds, clusters, names in fold_statistics(row, row.folds):
         result = cluster_bootstrap(statistic, folds, clusters, n_resamples=n_resamples)
         for index, name in enumerate(names):
             ends = (np.atleast_1d(part)[index] for part in (result.estimate, result.low, result.high))
@@ -46,21 +48,37 @@ def interval(row: Row, n_resamples: int = 2000) -> dict[str, Interval]:
     return found
 
 
-def fold_statistics(runs: dict[int, Run]) -> Iterator[tuple[ClusterSums, np.ndarray, np.ndarray, tuple[str, ...]]]:
-    """(statistic, folds, clusters, metric names) of the F1 family and of both concordances, over untied segments."""
-    table = pd.concat([run.predictions.assign(fold=fold) for fold, run in runs.items()], ignore_index=True)
-    table = table[~table["is_tied"]]
-    folds, clusters = table["fold"].to_numpy(), table["dialogue"].to_numpy()
-    truth, prediction = table["hard_label"].to_numpy(), table[PROB].to_numpy().argmax(axis=1)
-    yield (
-        confusion_sums(truth=truth, prediction=prediction, clusters=clusters),
-        folds,
-        clusters,
-        CONFUSION_METRICS,
+def fold_statistics(row: Row, folds: list[int]) -> Iterator[tuple[OverSeeds, np.ndarray, np.ndarray, tuple[str, ...]]]:
+    """(statistic, folds, clusters, metric names) of the F1 family and of both concordances, over untied segments.
+
+    Every seed of a fold counts: the statistic is their mean.
+
+    Raises:
+        ValueError: Two seeds of a fold were not scored on the same segments.
+    """
+    n_seeds = tuple(len(row.runs_of(fold)) for fold in folds)
+    by_seed = []
+    for index in range(max(n_seeds)):
+        # a fold with fewer seeds stands in with its first; OverSeeds does not count it
+        runs = {fold: row.runs_of(fold)[index if index < n else 0] for fold, n in zip(folds, n_seeds, strict=True)}
+        table = pd.concat([run.predictions.assign(fold=fold) for fold, run in runs.items()], ignore_index=True)
+        by_seed.append(table[~table["is_tied"]])
+    first = by_seed[0]
+    labels = ["segment_id", "dialogue", "hard_label", "valence", "arousal"]
+    if not all(table[labels].equals(first[labels]) for table in by_seed):
+        raise ValueError(f"Seeds of a fold must be scored on the same segments: those of {row.name} are not.")
+    clusters, truth = first["dialogue"].to_numpy(), first["hard_label"].to_numpy()
+    confusions = (
+        confusion_sums(truth=truth, prediction=table[PROB].to_numpy().argmax(axis=1), clusters=clusters)
+        for table in by_seed
     )
+    yield OverSeeds(tuple(confusions), n_seeds), first["fold"].to_numpy(), clusters, CONFUSION_METRICS
     for name in ("arousal", "valence"):
-        sums = moment_sums(truth=table[name].to_numpy(), prediction=table[f"pred_{name}"].to_numpy(), clusters=clusters)
-        yield sums, folds, clusters, (f"ccc_{name}",)
+        moments = (
+            moment_sums(truth=first[name].to_numpy(), prediction=table[f"pred_{name}"].to_numpy(), clusters=clusters)
+            for table in by_seed
+        )
+        yield OverSeeds(tuple(moments), n_seeds), first["fold"].to_numpy(), clusters, (f"ccc_{name}",)
 
 
 def differences(folder: str | Path, row_a: str, row_b: str, n_resamples: int = 2000) -> dict[str, dict[str, float]]:
@@ -74,25 +92,37 @@ def differences(folder: str | Path, row_a: str, row_b: str, n_resamples: int = 2
 
     Returns:
         By metric: ``difference`` (A minus B), ``low`` and ``high`` (95 % interval), ``p_bootstrap`` and ``p_t`` (neither
-        is corrected for the number of metrics), ``n_folds``.
+        is corrected for the number of metrics), ``is_floor`` (``p_bootstrap`` is the smallest that so many resamples can
+        give, and an upper bound), ``n_folds``.
 
     Raises:
         FileNotFoundError: No cell is finished.
         ValueError: A row is not finished, the rows share no fold, or they were not scored on the same segments.
     """
+    a, b = named_rows(folder, row_a, row_b)
+    return compare_rows(a, b, n_resamples)
+
+
+def named_rows(folder: str | Path, *names: str) -> list[Row]:
+    """Rows of a grid by their names; errors as ``differences``."""
     rows = {row.name: row for row in load(folder)}
-    missing = [name for name in (row_a, row_b) if name not in rows]
+    missing = [name for name in names if name not in rows]
     if missing:
         raise ValueError(f"Rows must be finished: {', '.join(missing)} is not among {', '.join(rows)}.")
-    return compare_rows(rows[row_a], rows[row_b], n_resamples)
+    return [rows[name] for name in names]
 
 
-def compare_rows(a: Row, b: Row, n_resamples: int) -> dict[str, dict[str, float]]:
-    """``differences`` of two loaded rows."""
+def compare_rows(a: Row, b: Row, n_resamples: int, n_comparisons: int = 1) -> dict[str, dict[str, float]]:
+    """``differences`` of two loaded rows.
+
+    With ``n_comparisons`` p values in one family, Holm multiplies the smallest by so many. Where a bootstrap's p is at its
+    floor, ``n_comparisons`` times as many resamples are drawn in all: the corrected p can then be as small as the plain p
+    of one comparison, 2 / (n_resamples + 1). The time of such a comparison grows as much.
+    """
     shared = [fold for fold in a.folds if fold in b.folds]
     if not shared:
         raise ValueError(f"Rows are compared on folds that both have: {a.name} has {a.folds}, {b.name} has {b.folds}.")
-    runs_a, runs_b = ({fold: row.first_seed()[fold] for fold in shared} for row in (a, b))
+    runs_a, runs_b = ({fold: row.runs_of(fold)[0] for fold in shared} for row in (a, b))
     for fold in shared:
         if not runs_a[fold].predictions["segment_id"].equals(runs_b[fold].predictions["segment_id"]):
             raise ValueError(f"Rows must be scored on the same segments: {a.name} and {b.name} are not in fold {fold}.")
@@ -100,9 +130,10 @@ def compare_rows(a: Row, b: Row, n_resamples: int) -> dict[str, dict[str, float]
     n_test = np.mean([runs_a[fold].result["n_reported_on"] for fold in shared])
     found = {}
     for (of_a, folds, clusters, names), (of_b, *_) in zip(
-        fold_statistics(runs_a), fold_statistics(runs_b), strict=True
+        fold_statistics(a, shared), fold_statistics(b, shared), strict=True
     ):
-        paired = paired_bootstrap(of_a, of_b, folds, clusters, n_resamples=n_resamples)
+        n_more = n_resamples * (n_comparisons - 1)
+        paired = paired_bootstrap(of_a, of_b, folds, clusters, n_resamples=n_resamples, n_more=n_more)
         for index, name in enumerate(names):
             of_folds = [_by_fold(row, name, shared) for row in (a, b)]
             test = corrected_resampled_t_test(of_folds[0] - of_folds[1], n_train, n_test) if len(shared) > 1 else None
@@ -111,10 +142,39 @@ def compare_rows(a: Row, b: Row, n_resamples: int) -> dict[str, dict[str, float]
                 "low": float(np.atleast_1d(paired.low)[index]),
                 "high": float(np.atleast_1d(paired.high)[index]),
                 "p_bootstrap": float(np.atleast_1d(paired.p_value)[index]),
+                "is_floor": bool(np.atleast_1d(paired.p_value == paired.p_floor)[index]),
                 "p_t": float(test.p_value) if test else float("nan"),
                 "n_folds": len(shared),
             }
     return found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of two rows, with p values that are corrected over a family of comparisons."""
+
+    difference: float
+    low: float
+    high: float
+    p_t: float
+    """Corrected (Holm); NaN where no test could be done."""
+    p_bootstrap: float
+    """Corrected (Holm)."""
+    is_bound: bool
+    """Whether ``p_bootstrap`` is an upper bound only."""
+    n_folds: int
+
+
+def corrected(found: list[dict[str, float]]) -> list[Comparison]:
+    """Entries of ``compare_rows`` as one family of comparisons, Holm-corrected."""
+    p_t = holm(np.array([one["p_t"] for one in found]))
+    p_bootstrap, is_bound = holm_with_bounds(
+        np.array([one["p_bootstrap"] for one in found]), np.array([bool(one["is_floor"]) for one in found])
+    )
+    return [
+        Comparison(one["difference"], one["low"], one["high"], float(t), float(p), bool(bound), int(one["n_folds"]))
+        for one, t, p, bound in zip(found, p_t, p_bootstrap, is_bound, strict=True)
+    ]
 
 
 def _by_fold(row: Row, metric: str, folds: list[int]) -> np.ndarray:

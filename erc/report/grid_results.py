@@ -1,7 +1,16 @@
-"""Run folders -> rows of the table: ``<grid>/<row>/fold<k>-seed<s>/`` with ``result.json`` and ``predictions.csv``."""
+"""Run folders -> rows of the table: ``<grid>/<row>/fold<k>-seed<s>/`` with ``result.json`` and ``predictions.csv``.
+
+Every file is checked when it is read. A cell whose files are damaged, or of another run, is left out of the rows, and its
+row has a fold less; the reason is kept beside the rows and stands in every table. Cells that do not belong into one table
+(other options, data or protocols) are an error, since no choice between them would be right.
+"""
 
 from __future__ import annotations
 
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from erc.data import N_FOLDS, Mode
-from erc.evaluation import PROB, SCHEMA, SOFT
-from erc.training import finished_result
+from erc.evaluation import SCHEMA, disagreement, read_predictions
+from erc.training import Identity, cells_in, mixture, name_of, read_config, read_identity, read_result
 
 if TYPE_CHECKING:
     from erc.datasets import HF_KEMD
@@ -47,6 +55,8 @@ MAIN_ROW = "tensor_mixer_peakl"
 
 TARGETS = {"hard": "hard", "soft": "soft", "peakl": "PeakL"}
 
+AGAIN = "Put the file back, or move the cell's folder away and train it again."
+
 
 @dataclass
 class Run:
@@ -63,10 +73,16 @@ class Run:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """``predictions.csv``; ``dialogue`` reads ``<corpus>:<dialogue>`` here, which is unique over both corpora."""
-        # Python's float reads back exactly what was written; pandas' fast reader may miss by a digit
-        exact = dict.fromkeys([*SOFT, *PROB, "valence", "arousal", "pred_valence", "pred_arousal"], float)
-        table = pd.read_csv(self.folder / "predictions.csv", converters=exact)
+        """``predictions.csv``; ``dialogue`` reads ``<corpus>:<dialogue>`` here, which is unique over both corpora.
+
+        Raises:
+            ValueError: The file is not there, or is damaged.
+        """
+        path = self.folder / "predictions.csv"
+        try:
+            table = read_predictions(path, self.result.get("predictions_sha256", ""))
+        except ValueError as err:
+            raise ValueError(f"Predictions must be those that the run wrote: {path}: {err}. {AGAIN}") from err
         return table.assign(dialogue=table["corpus"] + ":" + table["dialogue"])
 
     @cached_property
@@ -75,7 +91,7 @@ class Run:
 
         Raises:
             FileNotFoundError: The run has no ``embeddings.npz``.
-            ValueError: The file lacks a segment of ``predictions.csv``, or holds values that are not finite.
+            ValueError: The file is damaged, lacks a segment of ``predictions.csv``, or holds values that are not finite.
         """
         path = self.folder / "embeddings.npz"
         if not path.is_file():
@@ -83,8 +99,15 @@ class Run:
                 f"An embedding map needs the embeddings of every finished cell: {path} is not there. "
                 "Remove the cell's result.json and train it again, or map another row (--row)."
             )
-        with np.load(path, allow_pickle=False) as stored:
-            ids, vectors = stored["segment_id"], stored["embedding"]
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                ids, vectors = stored["segment_id"], stored["embedding"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as err:
+            raise ValueError(
+                f"Embeddings must be those that the run wrote: {path} is damaged ({err}). {AGAIN}"
+            ) from err
+        if vectors.ndim != 2 or ids.shape != vectors.shape[:1] or vectors.dtype.kind != "f":
+            raise ValueError(f"Embeddings must be a vector for each segment: {path} holds others. {AGAIN}")
         place = pd.Index(ids).get_indexer(self.predictions["segment_id"])
         if (place < 0).any():
             raise ValueError(
@@ -106,6 +129,7 @@ class Run:
 
         Raises:
             FileNotFoundError: The run has no ``config.yaml``, or its corpora are not there.
+            ValueError: ``config.yaml`` is damaged.
         """
         path = self.folder / "config.yaml"
         if not path.is_file():
@@ -113,7 +137,7 @@ class Run:
                 f"The data of a run are found through its configuration: {path} is not there. Put the file back, or train "
                 "the cell again."
             )
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = read_config(self.folder)
         options = {key: value for key, value in config["dataset"].items() if not key.startswith("_")}
         from erc.datasets import HF_KEMD  # Hugging Face datasets takes seconds to import
 
@@ -127,6 +151,8 @@ class Row:
     name: str
     runs: dict[tuple[int, int], Run] = field(default_factory=dict)
     """By fold and seed."""
+    grid_seeds: list[int] = field(default_factory=list)
+    """Seeds of all rows of the grid."""
 
     @property
     def folds(self) -> list[int]:
@@ -134,20 +160,40 @@ class Row:
         return sorted({fold for fold, _ in self.runs})
 
     @property
+    def seeds(self) -> list[int]:
+        """Seeds with a finished run on any fold."""
+        return sorted({seed for _, seed in self.runs})
+
+    @property
     def title(self) -> str:
-        """Fusion and label kind in words, with the number of folds where some are missing."""
+        """Fusion and label kind in words, with the number of folds and the seeds where some are missing."""
         run = next(iter(self.runs.values())).result
         title = f"{FUSIONS.get(run['fusion'], run['fusion'])}, {TARGETS.get(run['target'], run['target'])}"
-        return title if len(self.folds) == N_FOLDS else f"{title} ({len(self.folds)}/{N_FOLDS} folds)"
+        if len(self.folds) < N_FOLDS:
+            title += f" ({len(self.folds)}/{N_FOLDS} folds)"
+        return f"{title}, {self.seeds_text}" if self.seeds_text else title
+
+    @property
+    def seeds_text(self) -> str:
+        """``seeds 42, 43 (43 in 1/5 folds)`` where a seed of the row or of the grid is missing somewhere; else empty."""
+        counts = {seed: sum((fold, seed) in self.runs for fold in self.folds) for seed in self.seeds}
+        some = ", ".join(f"{seed} in {n}/{len(self.folds)} folds" for seed, n in counts.items() if n < len(self.folds))
+        if not some and set(self.grid_seeds) <= set(self.seeds):
+            return ""
+        text = f"seed{'s' if len(counts) > 1 else ''} {', '.join(map(str, counts))}"
+        return f"{text} ({some})" if some else text
+
+    def runs_of(self, fold: int) -> list[Run]:
+        """Runs of a fold, by rising seed."""
+        return [self.runs[key] for key in sorted(self.runs) if key[0] == fold]
 
     def values(self, metric: str, reading: str = "selected", corpus: str | None = None) -> np.ndarray:
         """(F,) one value per fold, in the order of ``folds``: mean over the fold's seeds; NaN where it is not defined."""
-        return np.array(
-            [
-                np.mean([_value(run.result, metric, reading, corpus) for (f, _), run in self.runs.items() if f == fold])
-                for fold in self.folds
-            ]
-        )
+        return self.over_seeds(lambda run: _value(run.result, metric, reading, corpus))
+
+    def over_seeds(self, value: Callable[[Run], float]) -> np.ndarray:
+        """(F,) mean over the fold's seeds of any value of a run, in the order of ``folds``."""
+        return np.array([np.mean([value(run) for run in self.runs_of(fold)]) for fold in self.folds])
 
     def first_seed(self) -> dict[int, Run]:
         """Run of the lowest seed of each fold."""
@@ -164,38 +210,108 @@ def _value(result: dict, metric: str, reading: str, corpus: str | None) -> float
     return float("nan") if value is None else float(value)
 
 
-def load(folder: str | Path) -> list[Row]:
-    """Finished rows of a grid, fusion by fusion in the paper's order.
+class Grid(list[Row]):
+    """Finished rows, fusion by fusion in the paper's order, and what was left out of them."""
+
+    def __init__(self, rows: Iterable[Row], left_out: dict[str, str]) -> None:
+        super().__init__(rows)
+        self.left_out = left_out
+        """Why a cell is not among the rows, though it has a result, by its name ``<row>/fold<k>-seed<s>``."""
+
+
+def load(folder: str | Path) -> Grid:
+    """Finished rows of a grid, each file checked; a cell whose files are damaged is left out with a warning.
 
     Args:
         folder: The grid's folder.
 
     Raises:
         FileNotFoundError: No cell is finished.
-        ValueError: The cells are not of one protocol, or a result is of another schema.
+        ValueError: The cells are not of one set of options, of one data set or of one protocol, or a result is of another
+            schema.
     """
     rows: dict[str, Row] = {}
-    for path in sorted(Path(folder).glob("*/fold*-seed*/result.json")):
-        result = finished_result(path.parent)
-        if result is None:
-            continue  # a damaged file: the grid calls the cell unfinished and trains it again
-        if result.get("schema") != SCHEMA:
-            raise ValueError(
-                f"Results must be of schema {SCHEMA}: {path} is of schema {result.get('schema')}, which another version of "
-                "this program wrote. Train the cell again, or make the table with that version."
-            )
-        row = rows.setdefault(path.parent.parent.name, Row(path.parent.parent.name))
-        row.runs[result["fold"], result["seed"]] = Run(path.parent, result)
+    left_out: dict[str, str] = {}
+    identities: dict[str, Identity] = {}
+    for run_dir in cells_in(folder):
+        if (run_dir / "result.json").exists():
+            run, reason = _read_cell(run_dir)
+            if run is None:
+                left_out[name_of(run_dir)] = reason
+                continue
+            row = rows.setdefault(run_dir.parent.name, Row(run_dir.parent.name))
+            row.runs[run.result["fold"], run.result["seed"]] = run
+            identity = read_identity(run_dir)
+            if identity.state == "valid":
+                identities[run.cell] = identity.value
+    if left_out:
+        warnings.warn(left_out_text(left_out), stacklevel=2)
     if not rows:
+        named = f" that can be used. {left_out_text(left_out)}" if left_out else "."
         raise FileNotFoundError(
-            f"A table needs finished cells, <row>/fold<k>-seed<s>/result.json: {folder} holds none."
+            f"A table needs finished cells, <row>/fold<k>-seed<s>/result.json: {folder} holds none{named}"
         )
-    protocols = {run.result["protocol"] for row in rows.values() for run in row.runs.values()}
+    _check_one_grid(folder, list(rows.values()), identities)
+    seeds = sorted({seed for row in rows.values() for seed in row.seeds})
+    for row in rows.values():
+        row.grid_seeds = seeds
+    return Grid(sorted(rows.values(), key=_place), left_out)
+
+
+def _read_cell(run_dir: Path) -> tuple[Run | None, str]:
+    """A finished cell whose files belong together; or None, and what is wrong with it."""
+    found = read_result(run_dir)
+    if found.state == "of another version":
+        raise ValueError(
+            f"Results must be of schema {SCHEMA}: {run_dir}: {found.reason}. Another version of this program wrote it. Train "
+            "the cell again, or make the table with that version."
+        )
+    if found.state != "valid":
+        return None, found.reason
+    identity = read_identity(run_dir)
+    if identity.state == "damaged":
+        return None, identity.reason
+    run = Run(run_dir, found.value)
+    try:
+        differing = disagreement(run.predictions, run.result)
+    except ValueError as err:
+        return None, f"predictions.csv: {err.__cause__}"
+    return (run, "") if not differing else (None, f"predictions.csv: {differing}")
+
+
+def _check_one_grid(folder: str | Path, rows: list[Row], identities: dict[str, Identity]) -> None:
+    """Raises a ValueError where cells do not belong into one table."""
+    protocols = {run.result["protocol"] for row in rows for run in row.runs.values()}
     if len(protocols) > 1:
         raise ValueError(
             f"A table is of one protocol: {folder} holds {' and '.join(sorted(protocols))}. Use two folders."
         )
-    return sorted(rows.values(), key=_place)
+    for row in rows:
+        kinds = {f"{run.result['fusion']} on {run.result['target']}" for run in row.runs.values()}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"A row is of one fusion and target: {row.name} in {folder} holds {' and '.join(sorted(kinds))}. Move the "
+                "cells that are not of that row away."
+            )
+    mixed = mixture(identities)
+    if mixed:
+        raise ValueError(
+            f"A table is of one set of options and data: cells in {folder} differ ({mixed}). Move the cells of one of them "
+            "to another folder."
+        )
+
+
+def left_out(folder: str | Path) -> dict[str, str]:
+    """Why cells with a result are in no table of the grid's folder, by the cell's name; errors as ``load``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return load(folder).left_out
+
+
+def left_out_text(cells: dict[str, str]) -> str:
+    """One sentence on the cells that were left out."""
+    listed = "; ".join(f"{name} ({reason})" for name, reason in cells.items())
+    return f"Left out, because files are damaged or of another run: {listed}."
 
 
 def _place(row: Row) -> tuple[int, int, str]:

@@ -68,11 +68,13 @@ def signed(value: float) -> str:
     return ("+" if round(value, 3) >= 0 else "−") + short(abs(value))
 
 
-def short_p(value: float) -> str:
-    """A p value as ``short``; ``< .001`` for a smaller one."""
+def short_p(value: float, is_bound: bool = False) -> str:
+    """A p value as ``short``; ``< .001`` for a smaller one; ``≤ .024`` for one that is an upper bound only."""
     if np.isnan(value):
         return NOT_DEFINED
-    return "< .001" if value < 0.001 else short(value)
+    if value < 0.001:
+        return "< .001"
+    return f"≤ {short(value)}" if is_bound and value < 1 else short(value)
 
 
 def p_text(value: float) -> str:
@@ -116,6 +118,7 @@ _LATEX = {
     "±": r"$\pm$",
     "−": "$-$",
     "–": "--",
+    "≤": r"$\leq$",
 }
 
 
@@ -124,22 +127,28 @@ def latex_escape(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def to_latex(table: Table) -> str:
+def to_latex(table: Table, label: str = "", below: list[list[str]] | None = None) -> str:
     r"""A ``table`` environment with booktabs rules; the last row stands apart, and the caption above.
 
     Args:
         table: Header, rows and caption as plain text, which is escaped here.
+        label: What ``\ref`` finds the table by; its characters that mean something in LaTeX are left out.
+        below: A second line of cells for each row, set smaller; an empty list for a row that has none.
 
     Returns:
         LaTeX source. The document needs ``\usepackage{booktabs}``.
     """
-    header, *rows = (" & ".join(map(latex_escape, cells)) + r" \\" for cells in (table.header, *table.rows))
-    body = [header, r"\midrule", *rows[:-1], r"\midrule", *rows[-1:]]
+    blocks = [_latex_line(cells) for cells in table.rows]
+    for index, cells in enumerate(below or []):
+        if cells:
+            blocks[index] += "\n" + _latex_line(cells, r"\footnotesize ")
+    body = [_latex_line(table.header), r"\midrule", *blocks[:-1], r"\midrule", *blocks[-1:]]
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_latex_caption(table.caption)}}}",
+        *([rf"\label{{tab:{re.sub(r'[^A-Za-z0-9:.-]+', '-', label)}}}"] if label else []),
         rf"\begin{{tabular}}{{l{'c' * (len(table.header) - 1)}}}",
         r"\toprule",
         *body,
@@ -148,6 +157,10 @@ def to_latex(table: Table) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _latex_line(cells: list[str], style: str = "") -> str:
+    return " & ".join(f"{style if cell else ''}{latex_escape(cell)}" for cell in cells) + r" \\"
 
 
 def _latex_caption(text: str) -> str:

@@ -3,39 +3,43 @@
 Comes in: ``<grid>/<row>/fold<k>-seed<s>/`` with ``result.json`` and ``predictions.csv``. No model is loaded.
 Conventions:
 
-- mean ± sample standard deviation (n - 1) over folds; several seeds of a fold are averaged first.
+- mean ± sample standard deviation (n - 1) over folds; several seeds of a fold are averaged first, in every table.
 - Two readings, never mixed: ``selected`` (all metrics at the one selected checkpoint) and ``best_epoch_per_metric``
   (each metric's own maximum over epochs on the reported fold: what the paper printed, and optimistic).
-- Intervals and tests take the lowest seed's predictions; segments are resampled by dialogue within their fold.
-- An unfinished row says so ("3/5 folds"); nothing is filled in.
+- Intervals and tests take the predictions of every seed; segments are resampled by dialogue within their fold, and seeds
+  within their fold where it has several.
+- An unfinished row says so ("3/5 folds"), and so does a seed that some folds lack; nothing is filled in.
+- A cell whose files are damaged is left out, and named above the tables.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from erc.evaluation import Interval, holm, mean_and_std
+from erc.evaluation import Interval
 from erc.files import write_atomically
-from erc.report.comparisons import differences, interval
-from erc.report.grid_results import METRICS, READINGS, Row, choose_row, is_synthetic, load
-from erc.report.rendering import Document, Section, Table, short_p, table_to_markdown, to_latex, to_markdown
+from erc.report.comparisons import compare_rows, corrected, interval, named_rows
+from erc.report.grid_results import METRICS, READINGS, Grid, Row, choose_row, is_synthetic, left_out_text, load
+from erc.report.rendering import Document, Section, Table, short_p, table_to_markdown, to_markdown
 from erc.report.single_tables import (
-    COMPARISON_NOTE,
     DISTRIBUTION_NOTE,
     PUBLISHED_NOTE,
+    compare_all,
+    comparison_notes,
     comparison_table,
     difference_texts,
     distribution_table,
+    distributions_of,
+    fullest,
+    has_several_seeds,
+    humans_of,
     interval_table,
     main_table,
     published_table,
 )
+from erc.report.table_files import Numbers, to_csv, to_paper
 
 PROTOCOLS = {
     "paper": "the checkpoint is chosen on the fold that is reported, as published (optimistic).",
@@ -53,9 +57,9 @@ class GridTables:
 
     document: Document
     csv: str
-    """Content of ``table.csv``: one line for each row, corpus, reading and metric, in full precision."""
+    """Content of ``table.csv``: every figure of the document in full precision."""
     latex: str
-    """Content of ``table.tex``: the main table of reading ``selected``."""
+    """Content of ``table.tex``: the main table of reading ``selected``, with its intervals."""
 
 
 def write_tables(folder: str | Path, reference: str | None = None, n_resamples: int = 2000) -> str:
@@ -71,8 +75,8 @@ def write_tables(folder: str | Path, reference: str | None = None, n_resamples: 
 
     Raises:
         FileNotFoundError: No cell is finished.
-        ValueError: ``reference`` is not a finished row, the cells are not of one protocol, or rows were not scored on the
-            same segments.
+        ValueError: ``reference`` is not a finished row, the cells are not of one set of options, data and protocol, or rows
+            were not scored on the same segments.
     """
     return save_tables(folder, make_tables(load(folder), reference, n_resamples))
 
@@ -90,16 +94,18 @@ def compare_table(folder: str | Path, row_a: str, row_b: str, n_resamples: int =
         FileNotFoundError: No cell is finished.
         ValueError: A row is not finished, the rows share no fold, or they were not scored on the same segments.
     """
-    found = differences(folder, row_a, row_b, n_resamples)
-    corrected = {kind: holm(np.array([one[kind] for one in found.values()])) for kind in ("p_t", "p_bootstrap")}
+    a, b = named_rows(folder, row_a, row_b)
+    found = compare_rows(a, b, n_resamples, n_comparisons=len(METRICS))
+    family = dict(zip(found, corrected(list(found.values())), strict=True))
     lines = [
-        [METRICS[metric], *difference_texts(one), *(short_p(corrected[kind][index]) for kind in corrected)]
-        for index, (metric, one) in enumerate(found.items())
+        [METRICS[metric], *difference_texts(one), short_p(one.p_t), short_p(one.p_bootstrap, one.is_bound)]
+        for metric, one in family.items()
     ]
-    n_folds = next(iter(found.values()))["n_folds"]
+    n_folds = next(iter(family.values())).n_folds
     title = f"{row_a} minus {row_b}, reading `selected`, {n_folds} folds; both p Holm-corrected over this table"
     table = Table(["", "difference", "95 % interval", "p (t)", "p (bootstrap)"], lines, title)
-    return f"{table.caption}\n\n{table_to_markdown(table)}"
+    notes = "\n\n".join(comparison_notes([a, b], len(family), n_resamples)[1:])
+    return f"{table.caption}\n\n{notes}\n\n{table_to_markdown(table)}"
 
 
 def document(rows: list[Row], reference: str | None = None, n_resamples: int = 2000) -> Document:
@@ -119,20 +125,31 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
         ValueError: ``reference`` is not a finished row, or rows were not scored on the same segments.
     """
     base = choose_row(rows, reference, "reference")
-    intervals = {row.name: interval(row, n_resamples) for row in rows}
     # a corpus of which no fold has a segment has no table
     corpora = sorted({name for result in _results(rows) for name in result["selected"]["metrics_by_corpus"]})
-    sections = _reading_sections(rows, intervals)
+    numbers = Numbers(
+        rows=rows,
+        base=base,
+        corpora=corpora,
+        intervals={row.name: interval(row, n_resamples) for row in rows},
+        comparisons=compare_all(rows, base, n_resamples),
+        distributions={row.name: distributions_of(row) for row in rows},
+        humans=humans_of(rows),
+    )
+    sections = _reading_sections(rows, numbers.intervals)
     for corpus in corpora if len(corpora) > 1 else []:
         table = main_table(rows, "selected", corpus)
         sections.append(Section(f"{corpus} alone, reading `selected`", [], [table], "statistics"))
-    sections += _statistics_sections(rows, base, n_resamples)
+    sections += _statistics_sections(numbers, n_resamples)
     other_code = other_code_note(rows)
     if other_code:
         sections.append(Section("Notes", [other_code], [], "statistics"))
-    return GridTables(
-        Document(_grid_name(rows), _preamble(rows), sections), _csv(rows, intervals, corpora), _latex(rows, other_code)
-    )
+    scope = _scope(rows, n_resamples)
+    left_out = left_out_text(rows.left_out) if isinstance(rows, Grid) and rows.left_out else ""
+    marks = [SYNTHETIC_NOTE] if is_synthetic(rows) else []
+    marks += [f"**{left_out}**"] if left_out else []
+    latex = to_paper(numbers, _grid_name(rows), [scope, left_out, other_code])
+    return GridTables(Document(_grid_name(rows), [*_preamble(rows), scope, *marks], sections), to_csv(numbers), latex)
 
 
 def save_tables(folder: str | Path, tables: GridTables) -> str:
@@ -171,11 +188,26 @@ def _preamble(rows: list[Row]) -> list[str]:
     results = _results(rows)
     protocol = results[0]["protocol"]
     seeds = ", ".join(map(str, sorted({result["seed"] for result in results})))
-    lines = [
+    return [
         f"protocol={protocol}: {PROTOCOLS[protocol]}",
         f"Mean ± sample standard deviation over folds; seeds {seeds}.",
     ]
-    return [*lines, SYNTHETIC_NOTE] if is_synthetic(rows) else lines
+
+
+def _scope(rows: list[Row], n_resamples: int) -> str:
+    """What the figures are of, and what they leave out: enough to print the table elsewhere."""
+    tables = [run.predictions for run in fullest(rows).first_seed().values()]
+    n_tied = sum(int(table["is_tied"].sum()) for table in tables)
+    text = (
+        f"{len(tables)} folds with {sum(map(len, tables)):,} segments, of which {n_tied:,} with tied votes are left out of "
+        "every figure but JSD and CE. Majority: always the training segments' most frequent emotion, mean valence and mean "
+        f"arousal. Intervals: {n_resamples:,} resamples of whole dialogues within their fold."
+    )
+    if has_several_seeds(rows):
+        return (
+            f"{text} Every figure is the mean over the seeds of a fold, then over folds; resamples draw seeds as well."
+        )
+    return f"{text} They hold the trained models fixed."
 
 
 def _reading_sections(rows: list[Row], intervals: dict[str, dict[str, Interval]]) -> list[Section]:
@@ -187,50 +219,26 @@ def _reading_sections(rows: list[Row], intervals: dict[str, dict[str, Interval]]
     return sections
 
 
-def _statistics_sections(rows: list[Row], base: Row, n_resamples: int) -> list[Section]:
-    note = [PUBLISHED_NOTE] if is_synthetic(rows) else []
+def _statistics_sections(numbers: Numbers, n_resamples: int) -> list[Section]:
+    rows, found = numbers.rows, numbers.comparisons
+    against = Section(
+        f"Against {numbers.base.name}, reading `selected`",
+        comparison_notes(rows, len(found), n_resamples),
+        [comparison_table(rows, found)],
+        "statistics",
+    )
     return [
+        *([against] if found else []),
         Section(
-            f"Against {base.name}, reading `selected`",
-            [COMPARISON_NOTE],
-            [comparison_table(rows, base, n_resamples)],
+            "Label distributions, reading `selected`",
+            [DISTRIBUTION_NOTE],
+            [distribution_table(rows, numbers.distributions, numbers.humans)],
             "statistics",
         ),
         Section(
-            "Label distributions, reading `selected`", [DISTRIBUTION_NOTE], [distribution_table(rows)], "statistics"
-        ),
-        Section(
             "Beside the published figures, reading `best_epoch_per_metric`",
-            note,
+            [PUBLISHED_NOTE] if is_synthetic(rows) else [],
             [published_table(rows)],
             "statistics",
         ),
     ]
-
-
-def _csv(rows: list[Row], intervals: dict[str, dict[str, Interval]], corpora: list[str]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["row", "corpus", "reading", "metric", "mean", "std", "n_folds", "low", "high", "folds", "values"])
-    for row in rows:
-        for reading in READINGS:
-            for corpus in [None, *(corpora if reading == "selected" else [])]:
-                for metric in METRICS:
-                    values = row.values(metric, reading, corpus)
-                    ends = intervals[row.name][metric] if reading == "selected" and corpus is None else None
-                    writer.writerow(
-                        [row.name, corpus or "all", reading, metric, *map(repr, map(float, mean_and_std(values)))]
-                        + [len(values), *(("", "") if ends is None else (repr(ends.low), repr(ends.high)))]
-                        + [" ".join(map(str, row.folds)), " ".join(repr(float(value)) for value in values)]
-                    )
-    return stream.getvalue()
-
-
-def _latex(rows: list[Row], other_code: str) -> str:
-    protocol = _results(rows)[0]["protocol"]
-    caption = (
-        f"Mean ± sample standard deviation over folds; protocol `{protocol}`, all metrics at the selected checkpoint."
-    )
-    caption += " Synthetic sample corpus." if is_synthetic(rows) else ""
-    caption += f" {other_code}" if other_code else ""
-    return to_latex(main_table(rows, "selected", caption=caption))

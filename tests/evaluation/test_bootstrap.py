@@ -15,6 +15,7 @@ from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
 from erc.evaluation import bootstrap, cluster_sums
+from erc.evaluation.resampling import OverSeeds
 from erc.labels import N_EMOTIONS
 
 pytestmark = pytest.mark.filterwarnings("error")  # undefined results are decided, not warned about
@@ -163,7 +164,7 @@ def test_paired_p_value_is_counted_from_the_resampled_differences(world):
     result = bootstrap.paired_bootstrap(
         lambda i: a[i].mean(), lambda i: b[i].mean(), world["folds"], world["clusters"], n
     )
-    np.testing.assert_allclose(result, expected, **EXACT)
+    np.testing.assert_allclose(result, [*expected, 2 / 100], **EXACT)
 
 
 def test_swapping_the_models_flips_the_difference_and_keeps_p(world):
@@ -173,7 +174,9 @@ def test_swapping_the_models_flips_the_difference_and_keeps_p(world):
     )
     there = bootstrap.paired_bootstrap(a, b, world["folds"], world["clusters"])
     back = bootstrap.paired_bootstrap(b, a, world["folds"], world["clusters"])
-    np.testing.assert_allclose(back, [-there.difference, -there.high, -there.low, there.p_value], **EXACT)
+    np.testing.assert_allclose(
+        back, [-there.difference, -there.high, -there.low, there.p_value, there.p_floor], **EXACT
+    )
 
 
 def test_a_model_does_not_differ_from_itself(world):
@@ -182,14 +185,14 @@ def test_a_model_does_not_differ_from_itself(world):
     )
     found = bootstrap.paired_bootstrap(sums, sums, world["folds"], world["clusters"])
     # to 1e-12: BLAS may add in another order the second time
-    assert found == pytest.approx((0, 0, 0, 1), abs=1e-12) and found.p_value == 1
+    assert found == pytest.approx((0, 0, 0, 1, 2 / 2001), abs=1e-12) and found.p_value == 1
 
 
 def test_the_smallest_p_is_two_over_one_more_than_the_resamples(world):
     result = bootstrap.paired_bootstrap(
         lambda i: 1.0 + len(i), lambda i: 0.0, world["folds"], world["clusters"], n_resamples=39
     )
-    assert result.p_value == pytest.approx(2 / 40)
+    assert result.p_value == result.p_floor == pytest.approx(2 / 40)
 
 
 def test_p_falls_below_five_percent_just_where_the_interval_leaves_zero(world):
@@ -360,3 +363,71 @@ def test_f1_by_emotion_without_anything_to_resample_has_no_interval(world):
     one_each = np.array([f"{fold}" for fold in world["folds"]])
     found = bootstrap.f1_by_emotion_interval(world["truth"], world["a"], world["folds"], one_each, 20)
     assert not np.isnan(found.estimate).any() and np.isnan(found.low).all() and np.isnan(found.high).all()
+
+
+# --- seeds ------------------------------------------------------------------------------------------------------------
+def seeds_world(seed, n_folds=3, n_seeds=2, n_dialogues=60, spread=0.1):
+    """Scores of segments under models whose skill differs by fold and seed: (metrics, folds, clusters, true mean)."""
+    rng = np.random.default_rng(seed)
+    folds = np.repeat(np.arange(n_folds), n_dialogues)
+    clusters = np.arange(folds.size)
+    skill = rng.normal(0.5, spread, size=(n_seeds, n_folds))
+    values = [skill[k][folds] + rng.normal(0, 0.05, folds.size) for k in range(n_seeds)]
+    return tuple(lambda i, v=v: v[i].mean() for v in values), folds, clusters, values
+
+
+def test_one_seed_a_fold_draws_nothing_and_gives_the_same_numbers(world):
+    sums = cluster_sums.confusion_sums(truth=world["truth"], prediction=world["a"], clusters=world["clusters"])
+    n = len(np.unique(world["folds"]))
+    plain = bootstrap.cluster_bootstrap(sums, world["folds"], world["clusters"], 50)
+    other = cluster_sums.confusion_sums(truth=world["truth"], prediction=world["b"], clusters=world["clusters"])
+    wrapped = bootstrap.cluster_bootstrap(OverSeeds((sums, other), (1,) * n), world["folds"], world["clusters"], 50)
+    for one, two in zip(plain, wrapped, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 5])
+def test_the_variation_between_seeds_is_in_the_interval_without_bias(n_seeds):
+    # the variance of a mean of n is s^2 / n: with n - 1 draws, the bootstrap's is that on average
+    ratios = []
+    for seed in range(60):
+        metrics, folds, clusters, values = seeds_world(seed, n_seeds=n_seeds)
+        found = bootstrap.cluster_bootstrap(OverSeeds(metrics, (n_seeds,) * 3), folds, clusters, 200, seed=seed)
+        by_seed = np.array([[v[folds == fold].mean() for v in values] for fold in range(3)])
+        assert found.estimate == pytest.approx(by_seed.mean())
+        width = (found.high - found.low) / (2 * 1.96)
+        ratios.append(width**2 / (0.1**2 / n_seeds / 3))
+    assert 0.75 < np.mean(ratios) < 1.3
+    # control: with the trained models held fixed, the interval knows nothing of it
+    fixed = bootstrap.cluster_bootstrap(lambda i: np.mean([m(i) for m in metrics]), folds, clusters, 200)
+    assert fixed.high - fixed.low < 0.5 * (found.high - found.low)
+
+
+def test_folds_may_have_different_numbers_of_seeds():
+    metrics, folds, clusters, values = seeds_world(3, n_seeds=2)
+    found = bootstrap.cluster_bootstrap(OverSeeds(metrics, (1, 2, 1)), folds, clusters, 100)
+    means = [[v[folds == fold].mean() for v in values] for fold in range(3)]
+    assert found.estimate == pytest.approx(np.mean([means[0][0], np.mean(means[1]), means[2][0]]))
+    with pytest.raises(ValueError, match=r"expected 3 numbers from 1 to 2, got \[1, 3, 1\]"):
+        bootstrap.cluster_bootstrap(OverSeeds(metrics, (1, 3, 1)), folds, clusters, 10)
+
+
+def test_two_rows_with_the_same_seeds_are_paired_seed_by_seed():
+    # B is A plus a constant, seed by seed: whatever seeds are drawn, the difference is that constant
+    metrics, folds, clusters, _ = seeds_world(4)
+    shifted = tuple(lambda i, m=m: m(i) + 0.25 for m in metrics)
+    found = bootstrap.paired_bootstrap(OverSeeds(shifted, (2,) * 3), OverSeeds(metrics, (2,) * 3), folds, clusters, 99)
+    assert (found.difference, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+
+
+def test_further_resamples_lower_a_p_at_its_floor_and_no_other():
+    rng = np.random.default_rng(5)
+    folds, clusters = np.repeat([0, 1], 60), np.arange(120)
+    values = np.stack([rng.normal(0.2, 0.3, 120), rng.normal(0, 0.3, 120)], axis=1)  # sure and unsure
+    call = (lambda i: values[i].mean(axis=0), lambda i: np.zeros(2), folds, clusters, 99)
+    plain, more = bootstrap.paired_bootstrap(*call), bootstrap.paired_bootstrap(*call, n_more=901)
+    assert plain.p_value[0] == plain.p_floor[0] == 2 / 100 and plain.p_value[1] > plain.p_floor[1]
+    assert more.p_floor[0] == 2 / 1001 <= more.p_value[0] < plain.p_value[0]
+    assert more.p_value[1] == plain.p_value[1] and more.p_floor[1] == plain.p_floor[1]
+    for name in ("difference", "low", "high"):  # the interval stays that of the first
+        np.testing.assert_array_equal(getattr(more, name), getattr(plain, name))

@@ -236,3 +236,15 @@ def test_for_learners_on_five_folds_the_corrected_t_test_is_on_the_safe_side():
     corrected, plain = rejection_rates(learned_differences(10_000, five_folds, seed=23), 80, 20)
     assert corrected <= 0.055
     assert corrected < plain
+
+
+def test_an_adjusted_p_is_a_bound_where_a_bound_decides_it():
+    p = np.array([0.001, 0.004, 0.5, np.nan, 0.001])
+    adjusted, is_bound = over_folds.holm_with_bounds(p, np.array([True, False, False, True, True]))
+    # four tests: .001 * 4 twice (the second raised to the first), .004 * 2 = .008 of its own, .5
+    np.testing.assert_allclose(adjusted, [0.004, 0.008, 0.5, np.nan, 0.004])
+    assert is_bound.tolist() == [True, False, False, False, True]
+    # a value behind a bound that it does not exceed is raised to it, and bounded as well
+    adjusted, is_bound = over_folds.holm_with_bounds(np.array([0.01, 0.012]), np.array([True, False]))
+    assert adjusted.tolist() == [0.02, 0.02] and is_bound.tolist() == [True, True]
+    assert not over_folds.holm_with_bounds(p, np.zeros(5, dtype=bool))[1].any()

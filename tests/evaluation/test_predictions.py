@@ -42,7 +42,7 @@ KEYS = (
     ["schema", "experiment", "fusion", "target", "fold", "protocol", "seed", "corpora", "is_synthetic"]
     + ["n_train", "n_chosen_on", "n_reported_on"]
     + ["selected", "best_epoch_per_metric", "history", "majority", "majority_by_corpus", "human", "fingerprint", "code"]
-    + ["versions", "seconds", "peak_memory_mb"]
+    + ["versions", "seconds", "peak_memory_mb", "predictions_sha256", "result_sha256"]
 )
 FACTS = {
     "experiment": "demo", "fusion": "tensor_mixer", "target": "peakl", "fold": 2, "protocol": "paper", "seed": 1,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from stand_ins import result_text
 
 from erc import files
 from erc.grid import overview
@@ -36,7 +37,7 @@ def holder(run_dir: Path):
 
 def write_result(run_dir: Path) -> None:
     run_dir.mkdir(parents=True)
-    files.write_atomically(run_dir / "result.json", '{"fold": 4}')
+    files.write_atomically(run_dir / "result.json", result_text(run_dir))
 
 
 @pytest.fixture

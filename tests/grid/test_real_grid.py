@@ -101,9 +101,12 @@ def test_a_real_grid_that_is_finished_answers_without_training(uninterrupted, co
     assert program.main(command(out, corpora, cache_dir)[3:]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 cells are finished."
     assert {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")} == written
-    # control: with another option, which the fingerprint holds, a process is started
+    # with another option, which the fingerprint holds, none is started either: the folder is of one set of options
+    assert program.main(command(out, corpora, cache_dir, "optim.weight_decay=0.1")[3:]) == 1
+    # control: for a cell that is not finished a process is started
+    fresh = out.with_name("fresh")
     with pytest.raises(pytest.fail.Exception, match="a training process"):
-        program.main(command(out, corpora, cache_dir, "optim.weight_decay=0.1")[3:])
+        program.main(command(fresh, corpora, cache_dir)[3:])
 
 
 @pytest.mark.slow

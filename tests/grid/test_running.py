@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from stand_ins import result_text
 
 from erc.grid import cells as grid_cells, running
 
@@ -15,10 +16,11 @@ def test_a_launcher_s_cells_are_counted_while_they_run_and_the_time_left_is_told
     cells = [grid_cells.Cell("demo", "concat_hard", fold, 42, tmp_path) for fold in range(4)]
     for cell in cells:
         cell.run_dir.mkdir(parents=True)
-    (cells[0].run_dir / "result.json").write_text('{"fingerprint": "a"}')
+        (cell.run_dir / "written").write_text(result_text(cell.run_dir))
+    (cells[0].run_dir / "written").rename(cells[0].run_dir / "result.json")
     code = (
-        "import sys, time\nfor folder in sys.argv[1:]:\n time.sleep(0.3)\n"
-        " open(folder + '/result.json', 'w').write('{\"fingerprint\": \"a\"}')"
+        "import os, sys, time\nfor folder in sys.argv[1:]:\n time.sleep(0.3)\n"
+        " os.rename(folder + '/written', folder + '/result.json')"
     )
     with subprocess.Popen([sys.executable, "-c", code, *(str(cell.run_dir) for cell in cells[1:])]) as process:
         running.watch(process, cells, seconds=0.05)

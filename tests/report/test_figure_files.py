@@ -192,20 +192,32 @@ def test_figures_of_a_grid_are_of_its_predictions(grid, kept):
     assert f"fold {shown} (median F1)" in kept["map"].axes[1].get_title(loc="left")
 
 
-@pytest.mark.parametrize("missing", ["embeddings.npz", "predictions.csv"])
-def test_a_missing_file_leaves_out_what_needs_it(grid, kept, capsys, missing):
+def test_missing_embeddings_leave_out_what_needs_them(grid, kept, capsys):
+    missing = "embeddings.npz"
     for path in grid.glob(f"*/*/{missing}"):
         path.unlink()
     drawn = draw(grid, grid / "figures")
     assert capsys.readouterr().out == ""
     assert [one.name for one in drawn] == [spec.name for spec in drawing.FIGURES]
-    needs = {"embeddings.npz": {"map", "corpus"}, "predictions.csv": set(NAMES) - {"folds", "curves"}}
+    needs = {"embeddings.npz": {"map", "corpus"}}
     assert {one.name for one in drawn if one.path is None} == needs[missing]
     assert {one.name for one in drawn if one.missing} == needs[missing]
     assert all(missing in one.missing for one in drawn if one.missing and one.name != "corpus")
     drawing.draw_figures(str(grid), n_resamples=50)
     left_out = {line.split()[0] for line in capsys.readouterr().out.splitlines() if "left out" in line}
     assert left_out == needs[missing]
+
+
+def test_a_cell_without_predictions_is_in_no_figure(grid):
+    paths = sorted(grid.glob("*/*/predictions.csv"))
+    paths[0].unlink()
+    with pytest.warns(UserWarning, match="Left out, .*predictions.csv: the file cannot be read"):
+        rows = grid_results.load(grid)
+    assert sum(len(row.runs) for row in rows) == len(paths) - 1
+    for path in paths[1:]:
+        path.unlink()
+    with pytest.warns(UserWarning), pytest.raises(FileNotFoundError, match=r"none that can be used.*predictions\.csv"):
+        drawing.draw_figures(str(grid), n_resamples=50)
 
 
 def test_embeddings_of_other_segments_are_an_error(grid, kept):

@@ -133,7 +133,7 @@ def write_cell(grid: Path, row: str, fold: int, rng: np.random.Generator, n: int
     table["dialogue"] = table["segment_id"].str[:15]
     table = table.assign(corpus="kemdy19", session=fold + 1, speaker="Sess01F", hard_label=votes.argmax(axis=1))
     table["is_tied"] = is_tied(votes)
-    table[["valence", "arousal"]] = CENTROIDS[table["hard_label"]] + rng.normal(0, 0.4, (n, 2))
+    table[["valence", "arousal"]] = (CENTROIDS[table["hard_label"]] + rng.normal(0, 0.4, (n, 2))).clip(1, 5)
     table[predictions.PROB] = rng.dirichlet(np.ones(7), size=n)
     table[["pred_valence", "pred_arousal"]] = rng.normal(3, 1, size=(n, 2))
     table = table[predictions.COLUMNS].sort_values("segment_id", ignore_index=True)

@@ -22,9 +22,12 @@ from grid_by_hand import (
     SKILL,
     TITLES,
     holm_by_hand,
+    make_truth,
+    predict,
     read_markdown,
     score,
     score_of,
+    seeds_of,
     shown,
     shown_pair,
     table_of,
@@ -119,7 +122,9 @@ def test_a_metric_that_is_not_resampled_is_printed_without_an_interval(out, monk
 
 
 def test_two_rows_are_compared_in_a_table_corrected_over_its_metrics(out):
-    title, _, *table = tables.compare_table(str(out), "concat_hard", "tensor_mixer_peakl", n_resamples=30).splitlines()
+    text = tables.compare_table(str(out), "concat_hard", "tensor_mixer_peakl", n_resamples=30)
+    title, *rest = text.splitlines()
+    table = [line for line in rest if line.startswith("|")]
     assert title.startswith("concat_hard minus tensor_mixer_peakl, reading `selected`, 3 folds")
     found = comparisons.differences(str(out), "concat_hard", "tensor_mixer_peakl", n_resamples=30)
     corrected = holm_by_hand([found[name]["p_t"] for name in NAMES])
@@ -134,9 +139,14 @@ def test_the_comparison_table_is_holm_corrected_over_all_its_tests(out, text):
     header, *lines = read_markdown(text)["Against tensor_mixer_peakl, reading `selected`"]
     assert header == ["", "metric", "difference", "95 % interval", "p (t)", "p (bootstrap)", "folds"]
     keys = [(name, metric) for name in SKILL if name != "tensor_mixer_peakl" for metric in ("weighted_f1", *NAMES[4:])]
-    by_row = {name: comparisons.differences(str(out), name, "tensor_mixer_peakl", n_resamples=200) for name, _ in keys}
+    rows = {row.name: row for row in grid_results.load(out)}
+    by_row = {name: comparisons.compare_rows(rows[name], rows["tensor_mixer_peakl"], 200, 6) for name, _ in keys}
     found = [by_row[name][metric] for name, metric in keys]
     corrected = {kind: holm_by_hand([one[kind] for one in found]) for kind in ("p_t", "p_bootstrap")}
+    # a p at its floor bounds itself, and every later one in Holm's order that is raised to it
+    floored = holm_by_hand([0.0 if one["is_floor"] else one["p_bootstrap"] for one in found])
+    bounds = [key for key, low, p in zip(keys, floored, corrected["p_bootstrap"], strict=True) if low < p]
+    assert bounds
     labels = dict(zip(NAMES, HEADER[1:], strict=True))
     titles = dict(zip(SKILL, TITLES, strict=True))
     assert len(lines) == len(keys) == 6
@@ -150,7 +160,8 @@ def test_the_comparison_table_is_holm_corrected_over_all_its_tests(out, text):
             labels[metric],
             signed[0],
             f"{signed[1]} to {signed[2]}",
-            *("< .001" if p < 0.001 else shown(p) for p in p_values),
+            "< .001" if p_values[0] < 0.001 else shown(p_values[0]),
+            ("≤ " if (name, metric) in bounds else "") + shown(p_values[1]),
             "3" if name == "concat_hard" else "5",
         ]
     # the correction acts: at least one p that is shown is larger than the plain one
@@ -185,12 +196,14 @@ def test_rows_without_a_fold_in_common_are_not_compared(tmp_path):
         comparisons.differences(str(tmp_path), "concat_hard", "tensor_mixer_peakl")
     # the table leaves the comparison out, and nothing else
     found = read_markdown(tables.write_tables(str(tmp_path), n_resamples=5))
-    assert len(found["Against tensor_mixer_peakl, reading `selected`"]) == 1 and len(found[SELECTED]) == 4
+    assert not [heading for heading in found if heading.startswith("Against")] and len(found[SELECTED]) == 4
 
 
 def test_a_metric_that_a_fold_does_not_define_shows_a_dash_and_no_figure(tmp_path):
     for fold in (0, 1):
         table = table_of("tensor_mixer_peakl", fold)
+        if fold:
+            table[["arousal", "pred_arousal"]] = 3.0  # two equal constants: no concordance
         undefined = score(table) | ({"ccc_arousal": None} if fold else {})
         selected = {"epoch": 0, "metrics": undefined, "metrics_by_corpus": {}}
         write_cell(tmp_path, "tensor_mixer_peakl", fold, table, selected=selected, best_epoch_per_metric={})
@@ -236,14 +249,15 @@ def test_figures_of_ten_and_more_keep_their_digits(tmp_path):
     assert line[2] == f"{value:.3f}"
 
 
-def test_the_distribution_table_is_of_the_lowest_seed_and_ends_with_the_humans(text):
+def test_the_distribution_table_is_of_every_seed_and_ends_with_the_humans(text):
     header, *lines = read_markdown(text)["Label distributions, reading `selected`"]
     assert header == ["", "JSD", "CE", "ECE", "F1 10/10", "F1 8-9", "F1 6-7", "F1 <=5"]
     per_fold = [
-        comparisons.distribution_metrics(table_of("tensor_mixer_peakl", fold, 7 if fold == 1 else 42)) for fold in FOLDS
+        [comparisons.distribution_metrics(table_of("tensor_mixer_peakl", fold, seed)) for seed in seeds]
+        for fold, seeds in ((fold, seeds_of("tensor_mixer_peakl", fold)) for fold in FOLDS)
     ]
     names = ("jsd", "ce", "ece", "f1_10/10", "f1_8-9", "f1_6-7", "f1_<=5")
-    pairs = [shown_pair([one[name] for one in per_fold]) for name in names]
+    pairs = [shown_pair([np.mean([one[name] for one in of_fold]) for of_fold in per_fold]) for name in names]
     assert lines[2] == [TITLES[2], *(pair if "nan" not in pair else "–" for pair in pairs)]
     # .5 + fold / 64 over five folds
     assert lines[3][0] == f"Human: weighted F1 {shown(0.5 + 2 / 64)}, CCC(aro) .375, CCC(val) .250"
@@ -292,7 +306,8 @@ def test_the_text_is_table_md_and_names_protocol_and_seeds(out, text):
 
 def test_the_csv_reads_back_to_the_last_digit(out, text, rows):
     with open(out / "table.csv", encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
+        lines = [line for line in csv.DictReader(file) if line["row"] in rows and line["quantity"] == "score"]
+        lines = [line for line in lines if line["metric"] in NAMES]
     # 3 rows x (selected on all and on each of two corpora, best on all) x 6 metrics
     keys = [(line["row"], line["corpus"], line["reading"], line["metric"]) for line in lines]
     assert len(lines) == 3 * 4 * 6 and max(Counter(keys).values()) == 1
@@ -320,7 +335,7 @@ def test_the_latex_table_is_whole(out, text):
     assert opened == Counter(re.findall(r"\\end\{(\w+)\}", "\n".join(lines))) == {"table": 1, "tabular": 1}
     (columns,) = re.findall(r"\\begin\{tabular\}\{([lcr]+)\}", "\n".join(lines))
     body = [line for line in lines if line.endswith(r"\\")]
-    assert len(body) == 1 + 3 + 1  # header, rows, majority
+    assert len(body) == 1 + 3 * 2 + 1  # header, rows with their intervals, majority
     assert {len(re.findall(r"(?<!\\)&", line)) + 1 for line in body} == {len(columns)} == {7}
     rules = [line for line in lines if line in (r"\toprule", r"\midrule", r"\bottomrule")]
     assert rules == [r"\toprule", r"\midrule", r"\midrule", r"\bottomrule"]
@@ -331,7 +346,17 @@ def test_the_latex_table_is_whole(out, text):
     shown_cells = [
         [cell.replace("$\\pm$", "±").strip() for cell in line.removesuffix(r"\\").split("&")] for line in body
     ]
-    assert shown_cells == main
+    assert [shown_cells[0], *shown_cells[1:-1:2], shown_cells[-1]] == main
+    assert [cells[0] for cells in shown_cells[2:-1:2]] == [""] * 3
+    ends = [
+        [cell.replace(r"\footnotesize ", "").strip("[]").replace("$-$", "−") for cell in cells[1:]]
+        for cells in shown_cells[2:-1:2]
+    ]
+    assert ends == [line[1:] for line in read_markdown(text)[f"{BEST}/2"][1:]]
+    assert r"\label{tab:paper}" in lines
+    (caption,) = (line for line in lines if line.startswith(r"\caption"))
+    for words in ("5 folds with", "tied votes are left out", "Majority: ", "200 resamples", "seeds 7, 42"):
+        assert words in caption
 
 
 def test_a_sample_corpus_is_named_as_such_wherever_its_figures_stand(tmp_path, text, out):
@@ -408,8 +433,113 @@ def test_names_of_a_result_do_not_reach_latex_as_commands(tmp_path):
     write_cell(tmp_path, "concat_hard", 0, table_of("concat_hard", 0), fusion=fusion)
     text = tables.write_tables(tmp_path, n_resamples=5)
     assert f"| {fusion}, hard (1/5 folds) |" in text
-    line = next(one for one in (tmp_path / "table.tex").read_text(encoding="utf-8").splitlines() if "mixer" in one)
+    line = next(one for one in (tmp_path / "table.tex").read_text(encoding="utf-8").splitlines() if "hard (1/5" in one)
     name = line.split(" & .")[0]
     assert name == (
         r"new\_mixer \& 50\% \{\textbackslash{}input\{x\}\} \#1 \$a\textasciicircum{}2\$ \textasciitilde{}, hard (1/5 folds)"
     )
+
+
+# --- seeds ------------------------------------------------------------------------------------------------------------
+def write_one_seed(out: Path) -> Path:
+    """``write_paper_grid`` without its second seed."""
+    for row in SKILL:
+        for fold in FOLDS[:3] if row == "concat_hard" else FOLDS:
+            write_cell(out, row, fold, table_of(row, fold))
+    return out
+
+
+def test_with_one_seed_every_figure_is_what_it_was_before_seeds_were_drawn(tmp_path):
+    # one_seed_table.md was written by the version of this package that bootstrapped one seed only
+    stored = (Path(__file__).parent / "one_seed_table.md").read_text(encoding="utf-8")
+    before, now = (
+        [line for line in text.splitlines() if line.startswith(("|", "#"))]
+        for text in (stored, tables.write_tables(write_one_seed(tmp_path / "paper"), n_resamples=200))
+    )
+    assert len(before) == len(now)
+    for old, new in zip(before, now, strict=True):
+        if old != new:  # a p at the floor of 200 resamples, six times 2 / 201, has been drawn on
+            old_cells, new_cells = old.split("|"), new.split("|")
+            assert (
+                old_cells.pop(6).strip() == shown(6 * 2 / 201) and new_cells.pop(6).strip() == f"≤ {shown(12 / 1201)}"
+            )
+            assert old_cells == new_cells
+    assert before != now
+
+
+def test_seeds_that_are_missing_somewhere_are_marked_beside_the_row(tmp_path):
+    for row, seeds in (("concat_hard", (42, 43)), ("cross_attention_peakl", (42,)), ("tensor_mixer_peakl", (42, 43))):
+        for fold in (0, 1):
+            for seed in seeds if (row, fold) != ("tensor_mixer_peakl", 1) else (42,):
+                table = table_of(row, fold, seed)
+                write_cell(tmp_path, row, fold, table, seed=seed)
+    text = tables.write_tables(tmp_path, n_resamples=5)
+    assert [line[0] for line in read_markdown(text)[SELECTED][1:4]] == [
+        "Concatenation, hard (2/5 folds)",  # every seed of the grid on every fold: no mark
+        "Cross-attention, PeakL (2/5 folds), seed 42",
+        "Tensor Mixer Network, PeakL (2/5 folds), seeds 42, 43 (43 in 1/2 folds)",
+    ]
+    assert "Every figure is the mean over the seeds of a fold, then over folds; resamples draw seeds as well." in text
+    assert "other seeds are part of the question" in text
+    # control: of one seed nothing is said
+    one = tables.write_tables(write_one_seed(tmp_path / "one"), n_resamples=5)
+    assert "seeds of a fold" not in one and "hold the trained models fixed" in one
+
+
+# --- p values ---------------------------------------------------------------------------------------------------------
+def test_the_question_of_each_p_stands_above_its_column(text):
+    section = text.split("## Against")[1].split("| metric |")[0]
+    for name in ("p (t)", "p (bootstrap)"):
+        assert len(re.findall(rf"^{re.escape(name)} asks: [^?]+\?", section, flags=re.MULTILINE)) == 1
+    assert (
+        "Each comparison has 200 resamples, and one whose p is the smallest that these can give has 1,200." in section
+    )
+
+
+def test_with_the_default_resamples_holm_reaches_one_in_a_thousand(tmp_path):
+    for row in SKILL:
+        for fold in FOLDS[:3]:
+            skill = 0.0 if row != "tensor_mixer_peakl" else 0.95
+            write_cell(tmp_path, row, fold, predict(make_truth(fold), skill, [fold, len(row)]))
+    lines = read_markdown(tables.write_tables(tmp_path))["Against tensor_mixer_peakl, reading `selected`"][1:]
+    # six comparisons of 2,000 resamples could show 12 / 2001 = .006 at best
+    assert {line[5] for line in lines} == {"< .001"}
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+def test_the_csv_holds_every_figure_of_the_document(out, text, rows):
+    with open(out / "table.csv", encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    majority = [line for line in lines if line["row"] == "Majority"]
+    assert len(majority) == 6 * 3 and float(majority[0]["mean"]) == pytest.approx(0.1 + 2 / 64)
+    human = {line["metric"]: float(line["mean"]) for line in lines if line["row"] == "Human"}
+    assert human == pytest.approx({"weighted_f1": 0.5 + 2 / 64, "ccc_arousal": 0.375, "ccc_valence": 0.25})
+    shares = {(line["row"], line["metric"]): float(line["mean"]) for line in lines if line["metric"] in ("jsd", "ce")}
+    printed = read_markdown(text)["Label distributions, reading `selected`"][1:4]
+    assert [shown(shares[row, "jsd"]) for row in SKILL] == [line[1].split(" ± ")[0] for line in printed]
+    differences = [line for line in lines if line["quantity"] == "difference"]
+    assert len(differences) == 6 and {line["reference"] for line in differences} == {"tensor_mixer_peakl"}
+    printed = read_markdown(text)["Against tensor_mixer_peakl, reading `selected`"][1:]
+    for line, cells in zip(differences, printed, strict=True):
+        assert cells[2] == ("+" if float(line["mean"]) >= 0 else "−") + shown(abs(float(line["mean"])))
+        assert cells[5] == ("≤ " if line["p_bootstrap_is_bound"] == "True" else "") + shown(float(line["p_bootstrap"]))
+    published = [line for line in lines if line["quantity"] == "published"]
+    assert ("concat_peakl", "ccc_arousal", "0.578", "0.115") in {
+        (line["row"], line["metric"], line["mean"], line["std"]) for line in published
+    }
+    seeds = next(line["seeds"] for line in lines if line["row"] == "tensor_mixer_peakl")
+    assert seeds == "42 7+42 42 42 42"
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)_hard", "+1_hard", "-1_hard", "@SUM(1)_hard"])
+def test_a_name_that_a_spreadsheet_takes_for_a_formula_is_defused(tmp_path, name):
+    write_cell(tmp_path, name, 0, table_of("concat_hard", 0))
+    tables.write_tables(tmp_path, n_resamples=5)
+    with open(tmp_path / "table.csv", encoding="utf-8", newline="") as file:
+        names = {line["row"] for line in csv.DictReader(file)}
+    assert f"'{name}" in names and name not in names
+
+
+def test_one_row_alone_is_compared_with_nothing(tmp_path):
+    write_cell(tmp_path, "concat_hard", 0, table_of("concat_hard", 0))
+    assert "Against" not in tables.write_tables(tmp_path, n_resamples=5)

@@ -1,0 +1,130 @@
+"""The numbers of a grid -> ``table.csv``, which holds everything, and ``table.tex``, which can be pasted into a paper."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from erc.evaluation import Interval, mean_and_std
+from erc.report.comparisons import Comparison
+from erc.report.grid_results import METRICS, READINGS, Row, is_synthetic
+from erc.report.rendering import Table, ends_text, to_latex
+from erc.report.single_tables import PUBLISHED, fullest, main_table, majority_of
+
+COLUMNS = ["row", "corpus", "reading", "metric", "mean", "std", "n_folds", "low", "high", "folds", "values"] + [
+    "quantity",
+    "reference",
+    "p_t",
+    "p_bootstrap",
+    "p_bootstrap_is_bound",
+    "seeds",
+]
+"""Columns of ``table.csv``. ``quantity`` is score (of a row, Majority or Human), difference (row minus reference: its mean,
+ends and p) or published. Both p are Holm-corrected. ``seeds`` joins the seeds of each fold with +, fold by fold."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Everything that is computed of a grid, once."""
+
+    rows: list[Row]
+    base: Row
+    """The row that the others are compared with."""
+    corpora: list[str]
+    intervals: dict[str, dict[str, Interval]]
+    """By row and metric."""
+    comparisons: dict[tuple[str, str], Comparison]
+    """By row and metric."""
+    distributions: dict[str, dict[str, np.ndarray]]
+    """(F,) by row and name."""
+    humans: dict[str, np.ndarray]
+    """(F,) by metric."""
+
+
+def to_csv(numbers: Numbers) -> str:
+    """Content of ``table.csv``: every figure in full precision, one a line; see ``COLUMNS``."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for line in _lines(numbers):
+        writer.writerow(
+            {key: harmless(value) if key in ("row", "corpus", "reference") else value for key, value in line.items()}
+        )
+    return stream.getvalue()
+
+
+def harmless(name: str) -> str:
+    """A name that no spreadsheet takes for a formula: an apostrophe stands in front of one that begins like one."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
+def _lines(numbers: Numbers) -> Iterator[dict[str, Any]]:
+    for row in numbers.rows:
+        for reading in READINGS:
+            for corpus in [None, *(numbers.corpora if reading == "selected" else [])]:
+                for metric in METRICS:
+                    ends = numbers.intervals[row.name][metric] if reading == "selected" and corpus is None else None
+                    line = _score(row.name, reading, metric, row.values(metric, reading, corpus), row, corpus)
+                    yield line | ({} if ends is None else {"low": repr(ends.low), "high": repr(ends.high)})
+        for name, values in numbers.distributions[row.name].items():
+            yield _score(row.name, "selected", name, values, row)
+    full = fullest(numbers.rows)
+    for corpus in [None, *numbers.corpora]:
+        for metric in METRICS:
+            yield _score("Majority", "selected", metric, majority_of(numbers.rows, metric, corpus), full, corpus)
+    for metric, values in numbers.humans.items():
+        yield _score("Human", "selected", metric, values, full)
+    for (name, metric), one in numbers.comparisons.items():
+        yield {
+            "row": name, "corpus": "all", "reading": "selected", "metric": metric, "mean": repr(one.difference),
+            "n_folds": one.n_folds, "low": repr(one.low), "high": repr(one.high), "quantity": "difference",
+            "reference": numbers.base.name, "p_t": repr(one.p_t), "p_bootstrap": repr(one.p_bootstrap),
+            "p_bootstrap_is_bound": one.is_bound,
+        }  # fmt: skip
+    for name, figures in PUBLISHED.items():
+        for metric, (mean, std) in figures.items():
+            line = {"row": name, "corpus": "all", "reading": "best_epoch_per_metric", "metric": metric}
+            yield line | {"mean": mean, "std": std, "n_folds": 5, "quantity": "published"}
+
+
+def _score(
+    name: str, reading: str, metric: str, values: np.ndarray, row: Row, corpus: str | None = None
+) -> dict[str, Any]:
+    mean, std = mean_and_std(values)
+    return {
+        "row": name, "corpus": corpus or "all", "reading": reading, "metric": metric, "mean": repr(float(mean)),
+        "std": repr(float(std)), "n_folds": len(values), "folds": " ".join(map(str, row.folds)),
+        "values": " ".join(repr(float(value)) for value in values), "quantity": "score",
+        "seeds": " ".join("+".join(str(run.result["seed"]) for run in row.runs_of(fold)) for fold in row.folds),
+    }  # fmt: skip
+
+
+def to_paper(numbers: Numbers, grid: str, notes: list[str]) -> str:
+    """Content of ``table.tex``: the main table of reading ``selected``, each row's intervals below it.
+
+    Args:
+        numbers: Of the grid.
+        grid: Name of the grid's folder, for the label.
+        notes: What the caption says besides; empty ones are left out.
+    """
+    rows = numbers.rows
+    protocol = next(iter(rows[0].runs.values())).result["protocol"]
+    seeds = ", ".join(map(str, sorted({seed for row in rows for seed in row.seeds})))
+    caption = (
+        f"Mean ± sample standard deviation over folds, and below it in brackets the 95 % interval of the mean; protocol "
+        f"`{protocol}`, seeds {seeds}, all metrics at the selected checkpoint."
+    )
+    caption = " ".join([caption, *(["Synthetic sample corpus."] if is_synthetic(rows) else []), *filter(None, notes)])
+    table = main_table(rows, "selected")
+    below = [["", *(_bracketed(numbers.intervals[row.name][metric]) for metric in METRICS)] for row in rows]
+    return to_latex(Table(table.header, table.rows, caption), label=grid, below=[*below, []])
+
+
+def _bracketed(found: Interval) -> str:
+    text = ends_text(float(found.low), float(found.high))
+    return f"[{text}]" if np.isfinite(found.low) else text
