@@ -1,10 +1,10 @@
 """Is everything sound before a training starts? Looks at the corpora and at the environment; changes nothing.
 
-Comes in: a data folder, or the machine. Goes out: findings, on the terminal, as JSON with ``--json=PATH``, and as the
-exit code: 0 sound (notes and warnings allowed), 1 at least one problem, 2 an argument out of its range.
+Comes in: a data folder, or the machine and a plan. Goes out: findings, on the terminal, as JSON with ``--json=PATH``,
+and as the exit code: 0 sound, 1 look first (a warning), 2 do not start (a problem), 3 an argument out of its range.
 
     python -m erc doctor corpus --root=data --dataset_name=kemdy19-kemdy20 --exclude=paper --num_proc=4
-    python -m erc doctor environment
+    python -m erc doctor environment --cells=45 --batch_size=8 --precision=bf16-mixed
 
 Severities: *ok*; *note*, known of the corpora or of no consequence; *warning*, training runs but its figures may suffer;
 *problem*, training stops, or its figures would be wrong. What lies outside the selection (``exclude``) is a note.
@@ -12,22 +12,31 @@ The doctor reads with the functions of the data set (``read_annotations``, ``rea
 that it accepts what the data set accepts, and groups what they refuse by its ``kind``. It prints and writes no
 transcript: a finding names ids and files.
 
-    findings.py      a finding, and the findings as JSON
+    findings.py      a finding, the level and exit code, and the findings as JSON
+    mojibake.py      Korean text that was decoded wrongly
     evidence.py      one corpus, read: annotations, every wav and every txt
+    published.py     published sizes of the corpora, and whether a folder holds them
     annotations.py   checks of the annotation files
+    ratings.py       checks of the raters, and of valence and arousal
     counts.py        checks of the counts against the published ones
-    audio.py         checks of the audio
+    audio.py         checks of the audio: usable, format, clipping
+    level.py         checks of the audio's level
+    lengths.py       checks of the audio's length against the annotation; exchanged sessions
     transcripts.py   checks of the transcripts
     across_folds.py  checks across folds and corpora: labels, speakers, repeated text, duplicate audio
+    label_shift.py   check of the labels between folds and sessions
     packages.py      checks of the interpreter and the installed packages
-    machine.py       checks of the machine: device, encoders, disk, tracking, cores, shared memory
+    machine.py       checks of the machine: device, tracking, cores, shared memory
+    plan.py          the training that is planned, with its needs
+    start.py         checks whether it can start: corpora, encoders, disk, memory, precision, workers, launcher
     diagnosis.py     all checks in their order
     terminal.py      findings on a terminal
     commands.py      the two commands
 
-JSON: ``{"schema": 1, "command", "arguments", "is_sound", "n": {severity: count}, "findings": [{"name", "severity",
-"corpus" ("" for all of them, or none), "expected", "got", "where" [every place, as text], "advice", "table" [header,
-row, ...; may be empty]}]}``. ``name`` is stable: ``CORPUS_NAMES`` and ``ENVIRONMENT_NAMES`` in findings.py list all.
+JSON: ``{"schema": 2, "command", "arguments", "level": "sound", "look first" or "do not start", "exit_code", "n":
+{severity: count}, "findings": [{"name", "severity", "corpus" ("" for all of them, or none), "expected", "got", "where"
+[every place, as text], "advice", "table" [header, row, ...; may be empty]}]}``. ``name`` is stable: ``CORPUS_NAMES`` and
+``ENVIRONMENT_NAMES`` in findings.py list all.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Checks of the audio: whether it can be used, its format, clipping, and its length."""
+"""Checks of the audio: whether it can be used, its format, clipping, and what a batch cuts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ CLIPPED_SEGMENTS = 0.01
 
 MAX_SAMPLES = 112_000
 """A batch keeps this many samples at 16 kHz (7 s) of a segment: ``dataloader.collate.max_samples``."""
-
-INTERVAL_TOLERANCE = 0.05
-"""Seconds by which a wav may outlast its annotated interval."""
 
 COPY_AGAIN = "Copy it from the corpus again, or go on without it: dataset.on_bad_segment=skip."
 """Advice on a file that cannot be used."""
@@ -52,12 +49,10 @@ def check_unusable_audio(case: Evidence) -> list[Finding]:
 
 
 def check_audio(case: Evidence) -> list[Finding]:
-    """Format, clipping and length of the audio that can be read."""
+    """Format and clipping of the audio that can be read."""
     table = case.table[case.table["wav_kind"] == ""]
     other = table[table["wav_format"] != ""]
     clipped = table[table["clipped"] > CLIPPED_SHARE].sort_values("clipped", ascending=False)
-    seconds = table["n_samples"] / SAMPLE_RATE
-    beyond = table[seconds > table["annotated_seconds"] + INTERVAL_TOLERANCE]
     is_common = len(clipped) > CLIPPED_SEGMENTS * len(table)
     percent = f"{100 * CLIPPED_SHARE:g} %"
     return [
@@ -80,19 +75,6 @@ def check_audio(case: Evidence) -> list[Finding]:
             advice="Check whether the corpus was amplified." if is_common else "Nothing to do: they are few.",
         ),
         _long_audio(case),
-        case.judge(
-            "audio beyond annotation",
-            beyond,
-            [
-                f"{row.n_samples / SAMPLE_RATE:.2f} s of sound for {row.annotated_seconds:.2f} s ({row.wav_path})"
-                for row in beyond.itertuples()
-            ],
-            # the publication of KEMDy19 says that no wav is longer than its interval
-            "warning" if case.corpus.name == "kemdy19" else "note",
-            f"no wav is longer than its interval by more than {1000 * INTERVAL_TOLERANCE:g} ms",
-            expected=f"a wav no longer than its annotated interval, plus {1000 * INTERVAL_TOLERANCE:g} ms",
-            advice="Check whether the files belong to their ids: listen to one.",
-        ),
     ]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from erc.data import Exclude
 from erc.doctor.diagnosis import check_corpus_arguments, diagnose_corpus, diagnose_environment
-from erc.doctor.findings import Finding, is_sound, to_json
+from erc.doctor.findings import USAGE_ERROR, Finding, exit_code, to_json
+from erc.doctor.plan import Plan
 from erc.doctor.terminal import show
 
 
@@ -18,8 +19,11 @@ def corpus(
     exclude: Exclude = "paper",
     num_proc: int | None = 1,
     json: str | None = None,
+    verbose: bool = False,
 ) -> None:
-    """Looks at every file of the corpora that training would use, and ends the process with the exit code.
+    """Looks at every file of the corpora that training would use.
+
+    Exit code: 0 sound, 1 look first (warnings), 2 do not start (problems), 3 an argument out of its range.
 
     Args:
         root: Folder that holds the release folders.
@@ -27,49 +31,77 @@ def corpus(
         exclude: Selection, as for ``HF_KEMD``: ``paper`` or ``none``.
         num_proc: Processes that read files; 0 and 1 stay in this process.
         json: File for the findings as JSON.
+        verbose: List each check that found nothing, too.
     """
-    try:
+    with _UsageErrors():
         check_corpus_arguments(dataset_name, exclude, num_proc)
         target = _json_target(json)
-    except (ValueError, OSError) as err:
-        print(err, file=sys.stderr)
-        sys.exit(2)
     findings = diagnose_corpus(root=str(root), dataset_name=dataset_name, exclude=exclude, num_proc=num_proc)
     arguments = {"root": str(root), "dataset_name": dataset_name, "exclude": exclude, "num_proc": num_proc}
-    _conclude("corpus", arguments, findings, target)
+    _conclude("corpus", arguments, findings, target, verbose)
 
 
 def environment(
-    root: str = "data", cache_dir: str = "cache", run_dir: str = "outputs", json: str | None = None
+    root: str = "data",
+    cache_dir: str = "cache",
+    run_dir: str = "outputs",
+    experiment: str = "paper",
+    cells: int = 45,
+    batch_size: int = 8,
+    precision: str = "32-true",
+    num_workers: int = 0,
+    launcher: str = "basic",
+    jobs: int = 1,
+    json: str | None = None,
+    verbose: bool = False,
 ) -> None:
-    """Looks at what the paper's training needs of this machine, and ends the process with the exit code.
+    """Looks whether the training that is asked for can start on this machine, and whether it can end.
+
+    Exit code: 0 sound, 1 look first (warnings), 2 do not start (problems), 3 an argument out of its range.
 
     Args:
         root: Folder that holds the release folders; their wav files say how much room a build needs.
         cache_dir: Where builds are kept.
         run_dir: Where runs are written.
+        experiment: ``paper`` (both corpora, the paper's encoders) or ``demo`` (synthetic corpora, tiny encoders).
+        cells: Runs whose results must find room: 45 for the paper's table, 1 for one ``python train.py``.
+        batch_size: Segments per batch, ``dataloader.batch_size``.
+        precision: ``trainer.precision``.
+        num_workers: ``dataloader.num_workers``.
+        launcher: ``basic``, ``joblib``, ``submitit_slurm`` or ``submitit_local``, as for ``sh reproduce.sh``.
+        jobs: Cells at a time on this machine.
         json: File for the findings as JSON.
+        verbose: List each check that found nothing, too.
     """
-    try:
+    with _UsageErrors():
+        plan = Plan(experiment, cells, batch_size, str(precision), num_workers, launcher, jobs)
         target = _json_target(json)
-    except (ValueError, OSError) as err:
-        print(err, file=sys.stderr)
-        sys.exit(2)
-    findings = diagnose_environment(root=str(root), cache_dir=str(cache_dir), run_dir=str(run_dir))
-    arguments = {"root": str(root), "cache_dir": str(cache_dir), "run_dir": str(run_dir)}
-    _conclude("environment", arguments, findings, target)
+    findings = diagnose_environment(root=str(root), cache_dir=str(cache_dir), run_dir=str(run_dir), plan=plan)
+    arguments = {"root": str(root), "cache_dir": str(cache_dir), "run_dir": str(run_dir), **vars(plan)}
+    _conclude("environment", arguments, findings, target, verbose)
 
 
-def _conclude(command: str, arguments: dict[str, Any], findings: list[Finding], target: Path | None) -> None:
+class _UsageErrors:
+    """Ends the process with a sentence and ``USAGE_ERROR`` where an argument is out of its range."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, ValueError | OSError):
+            print(error, file=sys.stderr)
+            sys.exit(USAGE_ERROR)
+
+
+def _conclude(
+    command: str, arguments: dict[str, Any], findings: list[Finding], target: Path | None, verbose: bool
+) -> None:
     """Prints the findings, writes the JSON, ends the process."""
-    show(findings)
-    if target is not None:
-        try:
+    show(findings, bool(verbose))
+    with _UsageErrors():
+        if target is not None:
             target.write_text(to_json(command, arguments, findings), encoding="utf-8")
-        except OSError as err:
-            print(f"The JSON could not be written: {err}", file=sys.stderr)
-            sys.exit(2)
-    sys.exit(0 if is_sound(findings) else 1)
+    sys.exit(exit_code(findings))
 
 
 def _json_target(path: object) -> Path | None:

@@ -1,70 +1,100 @@
-"""Check of the counts against the published ones."""
+"""Check of the counts against the published ones: of the corpus, its folds, its sessions and its emotions.
+
+A missing session does not switch the comparison off: the folds that are whole and the sessions that are there are
+compared, and what cannot be compared is said.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
-from erc.data import N_FOLDS
+from erc.data import N_FOLDS, sessions_text
 from erc.doctor.evidence import Evidence
-from erc.doctor.findings import Finding, Severity, numbers_text
+from erc.doctor.findings import Finding, numbers_text
+from erc.doctor.published import KNOWN, SESSION_SIZES, SESSION_SLACK, is_published
 from erc.labels import EMOTIONS
 
-
-@dataclass(frozen=True)
-class Known:
-    """What the real corpus holds under a selection, in its reference release."""
-
-    segments: int
-    untied: int | None = None
-    folds: tuple[int, ...] | None = None
-    folds_untied: tuple[int, ...] | None = None
-    emotions: tuple[int, ...] | None = None
-    """Untied segments per emotion, in the order of ``EMOTIONS``."""
-
-
-_KEMDY20 = Known(
-    segments=13_462,
-    untied=12_828,
-    folds=(2619, 2935, 2288, 2716, 2904),
-    folds_untied=(2513, 2772, 2171, 2582, 2790),
-    emotions=(156, 43, 144, 11_120, 1183, 121, 61),
-)
-
-KNOWN = {
-    ("kemdy19", "paper"): Known(
-        segments=9996,
-        untied=9360,
-        folds=(
-            1874,
-            1954,
-            2110,
-            2032,
-            2026,
-        ),  # as published without impro03/04, minus the other three dropped dialogues
-        folds_untied=(1761, 1835, 1980, 1896, 1888),
-        emotions=(961, 379, 1805, 3707, 1372, 745, 391),
-    ),
-    ("kemdy19", "none"): Known(segments=10_277),
-    ("kemdy20", "paper"): _KEMDY20,
-    ("kemdy20", "none"): _KEMDY20,
-}
-"""Published counts of KEMDy19 and KEMDy20_v1_1 by corpus and ``exclude``."""
+_OTHERS = "These are not the published recordings. If they should be, most of every session is missing."
 
 
 def check_counts(case: Evidence) -> list[Finding]:
-    """Segments, fold sizes and emotions against the published ones."""
-    known, untied = KNOWN[case.corpus.name, case.exclude], case.selected[~case.selected["is_tied"]]
+    """Segments, fold sizes, session sizes and emotions against the published ones."""
+    untied = case.selected[~case.selected["is_tied"]]
     sizes, sizes_untied = _count(case.selected["fold"], N_FOLDS), _count(untied["fold"], N_FOLDS)
     emotions = _count(untied["hard_label"], len(EMOTIONS))
-    return [
-        _compare(case, "counts", _totals, [len(case.selected), len(untied)], [known.segments, known.untied]),
-        _compare(case, "fold sizes", _fold_sizes, [sizes, sizes_untied], [known.folds, known.folds_untied]),
-        _compare(case, "emotion counts", _by_emotion, [emotions], [known.emotions]),
+    totals = f"{len(case.selected):,} segments, {len(untied):,} of them untied"
+    folds = f"{numbers_text(sizes)}; untied {numbers_text(sizes_untied)}"
+    by_emotion = ", ".join(f"{emotion} {n:,}" for emotion, n in zip(EMOTIONS, emotions, strict=True))
+    said = {"counts": totals, "fold sizes": folds, "emotion counts": by_emotion}
+    if not is_published(case):
+        kind, advice = ("a synthetic corpus", "") if case.is_synthetic else ("not the published recordings", _OTHERS)
+        said["session sizes"] = f"{len(case.sessions)} sessions"
+        return [
+            case.finding(name, "note", f"{got} ({kind}: not compared)", advice=advice) for name, got in said.items()
+        ]
+    known = KNOWN[case.corpus.name, case.exclude]
+    is_whole = len(case.sessions) == case.corpus.n_sessions
+    found = [_sessions(case)]
+    compared: tuple[tuple[str, tuple[int, ...], tuple[int | None, ...] | None], ...] = (
+        ("counts", (len(case.selected), len(untied)), (known.segments, known.untied)),
+        ("emotion counts", emotions, known.emotions),
+    )
+    for name, counted, published in compared:
+        if published is None:
+            found.append(case.finding(name, "note", f"{said[name]} (none published for exclude={case.exclude})"))
+        elif not is_whole:
+            found.append(case.finding(name, "note", f"{said[name]} (sessions are missing: not compared)"))
+        else:
+            agrees = all(theirs in (None, ours) for ours, theirs in zip(counted, published, strict=True))
+            found.append(_judged(case, name, agrees, said[name], _wanted(name, published)))
+    found.append(_fold_sizes(case, folds, sizes, sizes_untied))
+    return found
+
+
+def _wanted(name: str, published: tuple[int | None, ...]) -> str:
+    """The published counts in words."""
+    numbers = [f"{n:,}" if n is not None else "any number" for n in published]
+    if name == "emotion counts":
+        return ", ".join(f"{emotion} {n}" for emotion, n in zip(EMOTIONS, numbers, strict=True))
+    return f"{numbers[0]} segments, {numbers[1]} of them untied"
+
+
+def _fold_sizes(case: Evidence, said: str, sizes: tuple[int, ...], sizes_untied: tuple[int, ...]) -> Finding:
+    """Sizes of the folds of which every session is there."""
+    known, block = KNOWN[case.corpus.name, case.exclude], case.corpus.sessions_per_fold
+    if known.folds is None or known.folds_untied is None:
+        return case.finding("fold sizes", "note", f"{said} (none published for exclude={case.exclude})")
+    whole = [
+        fold for fold in range(N_FOLDS) if set(range(fold * block + 1, (fold + 1) * block + 1)) <= set(case.sessions)
     ]
+    if not whole:
+        return case.finding("fold sizes", "note", f"{said} (no fold is whole: not compared)")
+    wrong = [
+        fold for fold in whole if (sizes[fold], sizes_untied[fold]) != (known.folds[fold], known.folds_untied[fold])
+    ]
+    part = "" if len(whole) == N_FOLDS else f"; compared: {numbers_text(whole)}, the others lack sessions"
+    wanted = f"{numbers_text(known.folds)}; untied {numbers_text(known.folds_untied)}"
+    where = [
+        f"fold {fold}: {sizes[fold]:,} segments, {sizes_untied[fold]:,} untied; published {known.folds[fold]:,}, "
+        f"{known.folds_untied[fold]:,}"
+        for fold in wrong
+    ]
+    return _judged(case, "fold sizes", not wrong, said + part, wanted, where)
+
+
+def _sessions(case: Evidence) -> Finding:
+    """Sizes of the sessions that are there."""
+    sizes = case.table["session"].value_counts()
+    known, slack = SESSION_SIZES[case.corpus.name], SESSION_SLACK[case.corpus.name]
+    wrong = []
+    for session in case.sessions:
+        n, n_known = int(sizes.get(session, 0)), known[session - 1]
+        if not n_known <= n <= n_known + slack:
+            wrong.append(f"session {session}: {n:,} segments with ratings, wav and txt; published {n_known:,}")
+    got = f"sessions {sessions_text(case.sessions)}: " + (f"{len(wrong)} of another size" if wrong else "as published")
+    return _judged(case, "session sizes", not wrong, got, f"the published sizes, or up to {slack} more", wrong)
 
 
 def _count(values: Iterable[int], n: int) -> tuple[int, ...]:
@@ -72,45 +102,13 @@ def _count(values: Iterable[int], n: int) -> tuple[int, ...]:
     return tuple(np.bincount(np.asarray(values, dtype=np.int64), minlength=n).tolist())
 
 
-def _totals(n: int, n_untied: int | None) -> str:
-    return f"{n:,} segments" + ("" if n_untied is None else f", {n_untied:,} of them untied")
-
-
-def _fold_sizes(sizes: tuple[int, ...] | None, untied: tuple[int, ...] | None) -> str:
-    return f"{numbers_text(sizes)}; untied {numbers_text(untied)}" if sizes and untied else ""
-
-
-def _by_emotion(counts: tuple[int, ...] | None) -> str:
-    return ", ".join(f"{emotion} {n:,}" for emotion, n in zip(EMOTIONS, counts, strict=True)) if counts else ""
-
-
-def _compare(
-    case: Evidence, name: str, say: Callable[..., str], counted: Sequence[Any], published: Sequence[Any]
-) -> Finding:
-    """A finding about counts.
-
-    Args:
-        case: What was read.
-        name: Of the finding.
-        say: Counts in words; empty where nothing is published.
-        counted: Arguments of ``say``.
-        published: The same as published; None where nothing is published.
-    """
-    got, wanted = say(*counted), say(*published)
-    if not case.is_whole:
-        kind = "a synthetic corpus" if case.is_synthetic else "a part of the corpus"
-        return case.finding(name, "note", f"{got} ({kind}: not compared)")
-    if not wanted:
-        return case.finding(name, "note", f"{got} (none published for exclude={case.exclude})")
-    if all(theirs in (None, ours) for ours, theirs in zip(counted, published, strict=True)):
-        return case.finding(name, "ok", f"{wanted}, as published")
+def _judged(case: Evidence, name: str, agrees: bool, got: str, wanted: str, where: list[str] | None = None) -> Finding:
+    """A finding about counts of the published recordings."""
+    if agrees:
+        return case.finding(name, "ok", f"{got}, as published" if name != "session sizes" else got)
     reference = case.corpus.folders[0]
-    severity: Severity
     if case.folder.name == reference:
-        severity, advice = (
-            "problem",
-            "Check whether the copy is whole and unedited. Other findings may say what is missing.",
-        )
-    else:
-        severity, advice = "warning", f"The published counts are those of {reference}; this is another release."
-    return case.finding(name, severity, got, expected=f"{wanted} (published)", advice=advice)
+        advice = "Check whether the copy is whole and unedited. Other findings may say what is missing."
+        return case.finding(name, "problem", got, expected=f"{wanted} (published)", where=where or [], advice=advice)
+    advice = f"The published counts are those of {reference}; this is another release."
+    return case.finding(name, "warning", got, expected=f"{wanted} (published)", where=where or [], advice=advice)

@@ -12,8 +12,22 @@ from erc.doctor.audio import check_audio, check_unusable_audio
 from erc.doctor.counts import check_counts
 from erc.doctor.evidence import Evidence, gather
 from erc.doctor.findings import Finding
-from erc.doctor.machine import check_cores, check_device, check_disk, check_encoders, check_shared_memory, check_wandb
+from erc.doctor.label_shift import check_label_shift
+from erc.doctor.lengths import check_lengths
+from erc.doctor.level import check_level
+from erc.doctor.machine import check_cores, check_device, check_shared_memory, check_wandb
 from erc.doctor.packages import check_lightning, check_packages, check_python, check_torch_pair, check_torchaudio
+from erc.doctor.plan import Plan
+from erc.doctor.ratings import check_copied_ratings, check_raters, check_valence_arousal
+from erc.doctor.start import (
+    check_corpora,
+    check_disk,
+    check_encoders,
+    check_launcher,
+    check_memory,
+    check_precision,
+    check_workers,
+)
 from erc.doctor.transcripts import check_transcripts
 
 ANNOTATION_CHECKS: tuple[Callable[[Evidence], list[Finding]], ...] = (
@@ -24,15 +38,21 @@ ANNOTATION_CHECKS: tuple[Callable[[Evidence], list[Finding]], ...] = (
 )
 
 SEGMENT_CHECKS: tuple[Callable[[Evidence], list[Finding]], ...] = (
+    check_raters,
+    check_copied_ratings,
+    check_valence_arousal,
     check_intervals,
     check_counts,
     check_unusable_audio,
+    check_level,
     check_audio,
+    check_lengths,
     check_transcripts,
 )
 
 CROSS_CHECKS: tuple[Callable[[list[Evidence]], list[Finding]], ...] = (
     check_labels,
+    check_label_shift,
     check_speakers,
     check_repeated_text,
     check_duplicate_audio,
@@ -83,7 +103,10 @@ def check_corpus_arguments(dataset_name: str, exclude: str, num_proc: int | None
 
 
 def diagnose_environment(
-    root: str | Path = "data", cache_dir: str | Path = "cache", run_dir: str | Path = "outputs"
+    root: str | Path = "data",
+    cache_dir: str | Path = "cache",
+    run_dir: str | Path = "outputs",
+    plan: Plan | None = None,
 ) -> list[Finding]:
     """All findings about the machine and its packages.
 
@@ -91,7 +114,9 @@ def diagnose_environment(
         root: Folder that holds the release folders; their wav files say how much room a build needs.
         cache_dir: Where builds are kept.
         run_dir: Where runs are written.
+        plan: The training that is planned; the paper's table where it is None.
     """
+    plan = plan or Plan()
     return [
         *check_python(),
         *check_packages(),
@@ -99,8 +124,13 @@ def diagnose_environment(
         *check_torch_pair(),
         *check_torchaudio(),
         *check_device(),
-        *check_encoders(),
-        *check_disk(Path(root), Path(cache_dir), Path(run_dir)),
+        *check_precision(plan),
+        *check_corpora(Path(root), plan),
+        *check_encoders(plan),
+        *check_disk(Path(root), Path(cache_dir), Path(run_dir), plan),
+        *check_memory(plan),
+        *check_workers(plan),
+        *check_launcher(plan),
         *check_wandb(),
         *check_cores(),
         *check_shared_memory(),

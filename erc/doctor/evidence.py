@@ -31,6 +31,7 @@ from erc.data import (
     read_waveform,
 )
 from erc.doctor.findings import Finding, Severity, plural
+from erc.doctor.mojibake import garbled
 
 SEGMENTS_PER_JOB = 250
 
@@ -53,9 +54,9 @@ class Evidence:
     notes: list[Note]
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the published counts must come out."""
-        return not self.is_synthetic and len(self.sessions) == self.corpus.n_sessions
+    def heard(self) -> pd.DataFrame:
+        """Rows whose wav can be read and is not silent."""
+        return self.table[(self.table["wav_kind"] == "") & ~self.table["is_silent"]]
 
     @property
     def selected(self) -> pd.DataFrame:
@@ -184,6 +185,18 @@ class Media:
     is_silent: bool = False
     clipped: float = 0.0
     """Share of the samples at full scale."""
+    peak: int = 0
+    """Largest absolute sample."""
+    flat: float = 0.0
+    """Share of the samples that stay at the file's own largest or smallest value for two samples and more."""
+    mean: float = 0.0
+    """Mean of the samples, the constant part."""
+    rms: float = 0.0
+    """Root mean square of the samples without their mean."""
+    smoothness: float = 1.0
+    """Correlation of each sample with the next: near 1 in speech, near 0 in white noise."""
+    zeros: float = 0.0
+    """Share of the samples that are zero."""
     wav_hash: str = ""
     """Of the samples."""
     wav_format: str = ""
@@ -191,6 +204,8 @@ class Media:
     txt_kind: str = ""
     txt_problem: str = ""
     encoding: str = ""
+    garbled: str = ""
+    """What shows that the text was decoded wrongly; empty where nothing does."""
     words: str = ""
     """The cleaned transcript."""
 
@@ -229,16 +244,37 @@ def examine_segment(segment_id: str, wav_path: str, txt_path: str) -> Media:
         found.n_samples = len(waveform)
         found.is_silent = not waveform.any()
         found.clipped = float(((waveform >= 32767) | (waveform <= -32767)).mean())
+        measure_level(found, waveform)
         found.wav_hash = xxhash.xxh3_128_hexdigest(np.ascontiguousarray(waveform).data)
     try:
         text = read_transcript(txt_path)
-        found.encoding = _encoding(Path(txt_path).read_bytes(), text)
+        raw = Path(txt_path).read_bytes()
+        found.encoding = _encoding(raw, text)
     except (MediaError, OSError) as err:
         found.txt_kind = err.kind if isinstance(err, MediaError) else "unreadable transcript"
         found.txt_problem = str(err)
     else:
         found.words = clean_transcript(text)
+        found.garbled = garbled(raw, found.words)
     return found
+
+
+def measure_level(found: Media, waveform: np.ndarray) -> None:
+    """Peak, flat tops, mean, root mean square, smoothness and zeros of a waveform, (L,) int16."""
+    top, bottom = int(waveform.max()), int(waveform.min())
+    found.peak = max(top, -bottom)
+    n_flat = 0
+    for extreme in (top, bottom):
+        is_extreme = waveform == extreme
+        if np.count_nonzero(is_extreme) > 1:
+            n_flat += int(np.count_nonzero(is_extreme[1:] & is_extreme[:-1]))
+    found.flat = n_flat / len(waveform)
+    found.mean = float(waveform.mean(dtype=np.float64))
+    centred = waveform.astype(np.float32) - np.float32(found.mean)
+    power = float(np.dot(centred, centred))
+    found.rms = float(np.sqrt(power / len(waveform)))
+    found.smoothness = float(np.dot(centred[1:], centred[:-1])) / power if power > 0 else 1.0
+    found.zeros = 1 - np.count_nonzero(waveform) / len(waveform)
 
 
 def _other_format(path: str) -> str:

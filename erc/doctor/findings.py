@@ -14,22 +14,26 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Cells = list[list[str | int | float | None]]
 """A table of a finding: header and rows."""
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the JSON's layout."""
 
 CORPUS_NAMES = (
     *("folder", "annotations", "sessions", "rows", "raters", "totals", "missing files", "extra audio", "known defects"),
-    *("intervals", "counts", "fold sizes", "emotion counts"),
+    *("rater agreement", "copied ratings", "valence and arousal", "intervals"),
+    *("counts", "fold sizes", "session sizes", "emotion counts"),
     *("unreadable audio", "empty audio", "truncated audio", "silent audio", "short audio"),
-    *("audio format", "clipped audio", "long audio", "audio beyond annotation"),
-    *("unreadable transcripts", "undecodable transcripts", "empty transcripts", "transcript encodings"),
-    *("tag-only transcripts", "label shares", "speakers", "repeated text", "duplicate audio"),
+    *("audio without signal", "faint audio", "audio offset", "noise audio", "partly silent audio"),
+    *("limited audio", "session level", "exchanged transcripts"),
+    *("audio format", "clipped audio", "long audio", "audio beyond annotation", "audio short of annotation"),
+    *("exchanged audio", "unreadable transcripts", "undecodable transcripts", "empty transcripts"),
+    *("transcript encodings", "garbled transcripts", "transcripts without Hangul", "tag-only transcripts"),
+    *("label shares", "label shift", "speakers", "repeated text", "duplicate audio"),
 )
 """Names of the findings about corpora. A name never changes its meaning: other programs read the JSON by it."""
 
 ENVIRONMENT_NAMES = (
-    *("python", "packages", "lightning release", "torch and torchaudio", "torchaudio import", "device", "encoders"),
-    *("disk", "wandb", "cores", "shared memory"),
+    *("python", "packages", "lightning release", "torch and torchaudio", "torchaudio import", "device", "precision"),
+    *("corpora", "encoders", "disk", "memory", "workers", "launcher", "wandb", "cores", "shared memory"),
 )
 """Names of the findings about the machine."""
 
@@ -53,18 +57,28 @@ class Finding:
     """Header and rows; may be empty."""
 
 
-def is_sound(findings: list[Finding]) -> bool:
-    """Whether training should start: no finding is a problem."""
-    return all(finding.severity != "problem" for finding in findings)
+LEVELS = ("sound", "look first", "do not start")
+"""What the findings come to, and the exit code: the position in this list. ``USAGE_ERROR`` is the next one."""
+
+USAGE_ERROR = 3
+"""Exit code where an argument is out of its range, or the JSON cannot be written."""
+
+
+def exit_code(findings: list[Finding]) -> int:
+    """2 where a finding is a problem, 1 where one is a warning, otherwise 0."""
+    severities = {finding.severity for finding in findings}
+    return 2 if "problem" in severities else 1 if "warning" in severities else 0
 
 
 def to_json(command: str, arguments: dict[str, Any], findings: list[Finding]) -> str:
     """The findings as JSON, laid out as ``erc/doctor/__init__.py`` says."""
+    code = exit_code(findings)
     content = {
         "schema": SCHEMA,
         "command": command,
         "arguments": arguments,
-        "is_sound": is_sound(findings),
+        "level": LEVELS[code],
+        "exit_code": code,
         "n": count_by_severity(findings),
         "findings": [asdict(finding) for finding in findings],
     }

@@ -1,39 +1,17 @@
-"""Checks of the machine: device, encoders, disk, tracking, cores, shared memory."""
+"""Checks of the machine: device, tracking, cores, shared memory."""
 
 from __future__ import annotations
 
-import csv
 import netrc
 import os
 import shutil
 from pathlib import Path
 
-from erc.data import CORPORA, Corpus
 from erc.doctor.findings import Finding, gigabytes
 from erc.tracking import has_key_in_netrc, wandb_mode
 
-ENCODERS = {
-    "kresnik/wav2vec2-large-xlsr-korean": (("config.json",), ("preprocessor_config.json",)),
-    "klue/roberta-large": (("config.json",), ("tokenizer.json", "vocab.txt")),
-}
-"""Default encoders. Of each group of files, one must be in the cache, and one of ``WEIGHTS``."""
-
-WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
-
-ENCODER_BYTES = 3_000_000_000
-"""Of both, to download."""
-
-CORPORA_BYTES = 4_300_000_000
-"""Wav files of both corpora."""
-
-RUN_BYTES = 8_000_000_000
-"""Checkpoints of one run with the paper's encoders: the selected weights, and everything that resuming needs."""
-
 SHARED_BYTES = 256_000_000
 """Of shared memory, for the loader's workers."""
-
-TRUE = {"1", "ON", "YES", "TRUE"}
-"""What huggingface_hub takes for yes in an environment variable."""
 
 
 def check_device() -> list[Finding]:
@@ -65,104 +43,6 @@ def check_device() -> list[Finding]:
     return [Finding("device", "note", f"{got}; no bf16", advice="Keep trainer.precision=32-true.")]
 
 
-def check_encoders() -> list[Finding]:
-    """Whether the default encoders are in the hub's cache, or can come there."""
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError as err:
-        return [Finding("encoders", "problem", f"huggingface_hub does not import: {err}", advice="./setup.sh")]
-    offline = [name for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE") if os.environ.get(name, "").upper() in TRUE]
-    lacking = []
-    for encoder, files in ENCODERS.items():
-        absent = [
-            " or ".join(names)
-            for names in (*files, WEIGHTS)
-            if not any(isinstance(try_to_load_from_cache(encoder, name), str) for name in names)
-        ]
-        if absent:
-            everything = len(absent) == len(files) + 1
-            lacking.append(f"{encoder}: " + ("not in the cache" if everything else f"no {', no '.join(absent)}"))
-    if not lacking:
-        return [Finding("encoders", "ok", "both in the hub's cache" + (f" ({offline[0]} is set)" if offline else ""))]
-    if offline:
-        return [
-            Finding(
-                "encoders",
-                "problem",
-                f"{len(lacking)} of {len(ENCODERS)} not in the hub's cache, and {' and '.join(offline)} is set",
-                expected="both in the cache, or the hub within reach",
-                where=lacking,
-                advice=f"Unset {' and '.join(offline)} once, or name directories: encoders.audio.name=/path "
-                "encoders.text.name=/path. experiment=demo needs neither.",
-            )
-        ]
-    return [
-        Finding(
-            "encoders",
-            "note",
-            f"{len(lacking)} of {len(ENCODERS)} not in the hub's cache",
-            where=lacking,
-            advice=f"The first run downloads them (up to {gigabytes(ENCODER_BYTES)}). Without a network, name "
-            "directories: encoders.audio.name=/path encoders.text.name=/path.",
-        )
-    ]
-
-
-def check_disk(root: Path, cache_dir: Path, run_dir: Path) -> list[Finding]:
-    """Room for the data set's build and for one run's checkpoints, per file system."""
-    needs = [(cache_dir, *_build_need(root, cache_dir)), (run_dir, RUN_BYTES, "checkpoints of one run")]
-    by_device: dict[int, list[tuple[Path, int, str]]] = {}
-    for path, n_bytes, what in needs:
-        existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
-        by_device.setdefault(existing.stat().st_dev, []).append((existing, n_bytes, what))
-    findings = []
-    for parts in by_device.values():
-        free, need = shutil.disk_usage(parts[0][0]).free, sum(n_bytes for _, n_bytes, _ in parts)
-        said = ", ".join(f"{gigabytes(n_bytes)} {what}" for _, n_bytes, what in parts)
-        got = f"{gigabytes(free)} free at {parts[0][0]}"
-        if free >= need:
-            findings.append(Finding("disk", "ok", f"{got}; needed: {said}"))
-        else:
-            findings.append(
-                Finding(
-                    "disk",
-                    "problem",
-                    got,
-                    expected=f"{gigabytes(need)}: {said}",
-                    advice="Make room, or choose another disk: dataset.cache_dir=/path hydra.run.dir=/path.",
-                )
-            )
-    return findings
-
-
-def _build_need(root: Path, cache_dir: Path) -> tuple[int, str]:
-    """Bytes that the missing builds of both corpora need, and what to call them."""
-    missing, is_estimate = 0, False
-    for one in CORPORA.values():
-        folder = next((root / name for name in one.folders if (root / name).is_dir()), None)
-        if folder is None:
-            missing, is_estimate = missing + CORPORA_BYTES // 2, True
-        elif not _is_built(one, root, cache_dir):
-            wavs = [*folder.glob("wav/Session*/*.wav"), *folder.glob("wav/Session*/Sess*/*.wav")]
-            missing += int(1.05 * sum(path.stat().st_size for path in wavs if path.is_file()))
-    if not missing:
-        return 0, "data set (built already)"
-    return missing, "data set" + (" (estimated: a corpus is not here)" if is_estimate else "")
-
-
-def _is_built(one: Corpus, root: Path, cache_dir: Path) -> bool:
-    """Whether the build of this corpus, as it is now, is there. Annotations are read only where a build is."""
-    if not any(cache_dir.glob(f"{one.name}-*/MANIFEST.json")):
-        return False
-    from erc.data import MANIFEST, corpora_fingerprint
-
-    try:
-        name = f"{one.name}-{corpora_fingerprint(one.name, str(root))}"
-    except (OSError, ValueError, csv.Error):  # a corpus that cannot be read has no build; the other command says why
-        return False
-    return (cache_dir / name / MANIFEST).is_file()
-
-
 def check_wandb() -> list[Finding]:
     """Whether Weights & Biases will be online (``erc.tracking``), and why."""
     mode, reason = wandb_mode()
@@ -187,11 +67,7 @@ def check_wandb() -> list[Finding]:
 
 def check_cores() -> list[Finding]:
     """Cores that this process may use, against the threads that torch would start."""
-    n_visible = os.cpu_count() or 1
-    n_usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n_visible
-    quota = _cgroup_cores()
-    if quota is not None:
-        n_usable = min(n_usable, max(1, round(quota)))
+    n_usable, n_visible = usable_cores()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     got = f"{n_usable} of {n_visible} cores usable; OMP_NUM_THREADS {threads or 'not set'}"
     if threads and not (threads.isdigit() and int(threads)):
@@ -209,6 +85,14 @@ def check_cores() -> list[Finding]:
         ]
     advice = f"dataset.num_proc={n_usable} builds faster." if n_usable > 1 else ""
     return [Finding("cores", "ok", got, advice=advice)]
+
+
+def usable_cores() -> tuple[int, int]:
+    """Cores that this process may use, and cores that the system shows."""
+    n_visible = os.cpu_count() or 1
+    n_usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n_visible
+    quota = _cgroup_cores()
+    return (n_usable if quota is None else min(n_usable, max(1, round(quota)))), n_visible
 
 
 def _cgroup_cores(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> float | None:

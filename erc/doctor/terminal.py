@@ -7,7 +7,17 @@ from rich.rule import Rule
 from rich.table import Column, Table
 from rich.text import Text
 
-from erc.doctor.findings import CORPUS_NAMES, Cells, Finding, Severity, count_by_severity, is_sound, plural
+from erc.doctor.findings import (
+    CORPUS_NAMES,
+    LEVELS,
+    SEVERITIES,
+    Cells,
+    Finding,
+    Severity,
+    count_by_severity,
+    exit_code,
+    plural,
+)
 
 MAX_WIDTH = 100
 """Columns; a narrower terminal gets narrower text."""
@@ -18,15 +28,30 @@ MAX_SHOWN = 3
 STYLES: dict[Severity, str] = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
 
 
-def show(findings: list[Finding]) -> None:
-    """Prints the findings and the verdict on standard output."""
+VERDICTS: dict[str, tuple[str, Severity]] = {
+    "sound": ("Sound: training may start.", "ok"),
+    "look first": ("Look first: the figures may suffer.", "warning"),
+    "do not start": ("Not sound, do not start: solve the problems.", "problem"),
+}
+
+
+def show(findings: list[Finding], verbose: bool = False) -> None:
+    """Prints the findings and the verdict on standard output.
+
+    Args:
+        findings: What was found.
+        verbose: Show each finding that is *ok*, too.
+    """
     console = Console(highlight=False)
     console.width = min(console.width, MAX_WIDTH) if console.is_terminal else MAX_WIDTH
-    console.print(layout(findings))
+    with console.capture() as captured:
+        console.print(layout(findings, verbose))
+    # a table fills its last column with spaces, which a pipe would hand on
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def layout(findings: list[Finding]) -> RenderableType:
-    """The findings in the order of the checks, then the verdict with the number of each severity."""
+def layout(findings: list[Finding], verbose: bool = False) -> RenderableType:
+    """The findings, problems first and in the order of the checks, then the verdict with the number of each severity."""
     has_corpus = any(finding.corpus for finding in findings)
     name_width = max([len("check"), *(len(finding.name) for finding in findings)])
     widths = [8, *([8] if has_corpus else []), name_width + 1]
@@ -38,12 +63,18 @@ def layout(findings: list[Finding]) -> RenderableType:
         return table
 
     parts: list[RenderableType] = [line(Text("state"), "corpus", "check", "found"), Rule(style="dim")]
-    for finding in findings:
+    shown = [finding for finding in findings if verbose or finding.severity != "ok"]
+    for finding in sorted(shown, key=lambda one: SEVERITIES.index(one.severity), reverse=True):
         scope = finding.corpus or ("all" if has_corpus and finding.name in CORPUS_NAMES else "")
         severity = Text(finding.severity, style=STYLES[finding.severity])
         parts.append(line(severity, scope, finding.name, finding.got))
         parts += _details(finding)
         parts += [_cells(finding.table)] if finding.table else []
+    n_folded = len(findings) - len(shown)
+    if n_folded:
+        parts.append(
+            line(Text("ok", style=STYLES["ok"]), "", "", f"{plural(n_folded, 'check')} (--verbose lists them)")
+        )
     return Group(*parts, Rule(style="dim"), _verdict(findings))
 
 
@@ -83,8 +114,5 @@ def _verdict(findings: list[Finding]) -> Text:
         plural(n["note"], "note"),
         f"{n['ok']} ok",
     ]
-    if is_sound(findings):
-        verdict, style = "Sound: training may start.", STYLES["ok"]
-    else:
-        verdict, style = "Not sound: solve the problems before training.", STYLES["problem"]
-    return Text.assemble((verdict, style), f" {', '.join(parts)}.")
+    verdict, severity = VERDICTS[LEVELS[exit_code(findings)]]
+    return Text.assemble((verdict, STYLES[severity]), f" {', '.join(parts)}.")

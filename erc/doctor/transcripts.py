@@ -1,4 +1,4 @@
-"""Checks of the transcripts: usable, encodings, tags only."""
+"""Checks of the transcripts: usable, encodings, garbled letters, tags only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import numpy as np
 from erc.doctor.audio import COPY_AGAIN
 from erc.doctor.evidence import Evidence
 from erc.doctor.findings import Finding
+from erc.doctor.mojibake import has_hangul
 
 ENCODINGS = {"kemdy19": "utf-8", "kemdy20": "cp949"}
 """Of the original corpora."""
+
+FOREIGN_SHARE = 0.02
+"""Share of transcripts whose words may have no Hangul."""
 
 
 def check_transcripts(case: Evidence) -> list[Finding]:
@@ -26,7 +30,7 @@ def check_transcripts(case: Evidence) -> list[Finding]:
         rows = table[table["txt_kind"] == kind]
         places = [f"{row.txt_problem} ({row.txt_path})" for row in rows.itertuples()]
         findings.append(case.judge(name, rows, places, "problem", "none", expected=expected, advice=COPY_AGAIN))
-    rows = table[(table["txt_kind"] == "") & ~has_words(table["words"])]
+    rows = table[(table["txt_kind"] == "") & (table["garbled"] == "") & ~has_words(table["words"])]
     tags_only = case.judge(
         "tag-only transcripts",
         rows,
@@ -36,7 +40,35 @@ def check_transcripts(case: Evidence) -> list[Finding]:
         expected="words; about 20 transcripts of KEMDy19 have only tags",
         advice="Nothing to do: they stay in.",
     )
-    return [*findings, _encodings(case), tags_only]
+    return [*findings, _encodings(case), tags_only, *_letters(case)]
+
+
+def _letters(case: Evidence) -> list[Finding]:
+    """Transcripts that were decoded wrongly, and words without Hangul."""
+    read = case.table[case.table["txt_kind"] == ""]
+    rows = read[read["garbled"] != ""]
+    wrong = case.judge(
+        "garbled transcripts",
+        rows,
+        [f"{row.garbled} ({row.txt_path})" for row in rows.itertuples()],
+        "problem",
+        "no transcript was decoded wrongly",
+        expected="Korean letters",
+        advice="The files were saved with another encoding. Copy them from the corpus again.",
+    )
+    is_foreign = [bool(words) and not has_hangul(words) for words in read["words"]]
+    rows = read[np.array(is_foreign, dtype=bool) & has_words(read["words"]) & (read["garbled"] == "").to_numpy()]
+    is_common = len(rows) > max(2, FOREIGN_SHARE * len(read))
+    foreign = case.judge(
+        "transcripts without Hangul",
+        rows,
+        [row.txt_path for row in rows.itertuples()],
+        "warning" if is_common else "note",
+        "every transcript with words has Hangul",
+        expected="Korean words; a few transcripts may have only a number or a foreign word",
+        advice="Look at one." if is_common else "Nothing to do: they are few.",
+    )
+    return [wrong, foreign]
 
 
 def _encodings(case: Evidence) -> Finding:

@@ -17,9 +17,9 @@ import pytest
 
 from erc.data.corpora import KEMDY19, KEMDY20, find_folder
 from erc.data.kemdy import read_annotations
-from erc.doctor.counts import KNOWN
 from erc.doctor.diagnosis import diagnose_corpus
 from erc.doctor.evidence import Evidence
+from erc.doctor.published import KNOWN, SESSION_SIZES
 from erc.labels import EMOTIONS
 
 
@@ -148,12 +148,26 @@ def full_case():
     """Makes evidence of a whole corpus with the published counts, row by row; no files."""
 
     def make(corpus, exclude="paper", release=0, is_synthetic=False) -> Evidence:
-        known = KNOWN[corpus.name, exclude]
+        known, block = KNOWN[corpus.name, exclude], corpus.sessions_per_fold
         fold = np.repeat(range(5), known.folds)
         is_tied = np.concatenate([np.arange(n) >= u for n, u in zip(known.folds, known.folds_untied, strict=True)])
         hard_label = np.zeros(len(fold), dtype=int)
         hard_label[~is_tied] = np.repeat(range(7), known.emotions)
         table = pd.DataFrame({"fold": fold, "is_tied": is_tied, "hard_label": hard_label, "is_selected": True})
+        # a session has its published size; what a fold holds beyond them is in its last session
+        parts = []
+        for number in range(5):
+            sizes = SESSION_SIZES[corpus.name][number * block : (number + 1) * block]
+            session = np.repeat(range(number * block + 1, (number + 1) * block + 1), sizes)
+            inside = table[table["fold"] == number]
+            n_outside = max(0, len(session) - len(inside))
+            outside = pd.DataFrame(
+                {"fold": number, "is_tied": False, "hard_label": 0, "is_selected": [False] * n_outside}
+            )
+            rows = pd.concat([inside, outside], ignore_index=True)
+            session = np.concatenate([session, np.full(len(rows) - len(session), (number + 1) * block)])
+            parts.append(rows.assign(session=session))
+        table = pd.concat(parts, ignore_index=True).assign(corpus=corpus.name)
         sessions = list(range(1, corpus.n_sessions + 1))
         folder = Path(corpus.folders[release])
         return Evidence(corpus, folder, exclude, is_synthetic, sessions, 40, table, [], [])

@@ -58,6 +58,9 @@ def test_a_fold_that_lacks_an_emotion_is_named(full_case):
     ]
     (finding,) = across_folds.check_labels([case])
     assert finding.severity == "warning" and finding.where == expected and "fold 2 has no fear" in expected
+    small = full_case(KEMDY20)
+    small.table = small.table.groupby("fold").head(4)
+    assert across_folds.check_labels([small])[0].severity == "note"  # by chance
     case.table = case.table[case.table["fold"] != 3]
     (finding,) = across_folds.check_labels([case])
     assert "fold 3 holds no untied segment" in finding.where

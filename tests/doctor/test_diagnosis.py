@@ -22,12 +22,8 @@ def by_name(findings: list[Finding]) -> dict[tuple[str, str], Finding]:
 
 
 def test_a_clean_synthetic_corpus_is_called_clean(clean):
-    assert findings.is_sound(clean)
+    assert findings.exit_code(clean) == 0
     assert {finding.name for finding in clean} == set(findings.CORPUS_NAMES)
-    assert {finding.name for finding in clean if finding.severity == "warning"} <= {"label shares"}
-    for finding in clean:
-        if finding.severity in ("warning", "problem"):
-            assert finding.expected and finding.advice and finding.where
 
 
 PER_SEGMENT = {
@@ -42,7 +38,7 @@ PER_SEGMENT = {
     "raters": "problem",
     "rows": "problem",
     "audio format": "warning",
-    "intervals": "warning",
+    "intervals": "problem",
     "clipped audio": "note",
 }
 

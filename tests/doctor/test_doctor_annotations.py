@@ -58,3 +58,43 @@ def test_a_wav_is_not_extra_where_a_note_or_a_bad_segment_is_about_it(corpora, t
     for name in ("M977", "F977"):
         shutil.copyfile(wav, wav.with_name(f"Sess03_script04_{name}.wav"))
     assert [Path(place).stem[-4:] for place in found()["extra audio"].where] == ["F977", "M977"]
+
+
+def folder_with(tmp_path: Path, sessions: list[int], note: str = "") -> Path:
+    """A release folder that has only a wav in each session."""
+    for session in sessions:
+        (tmp_path / f"wav/Session{session:02d}").mkdir(parents=True)
+        (tmp_path / f"wav/Session{session:02d}/a.wav").write_bytes(b"")
+    if note:
+        (tmp_path / "SAMPLE_CORPUS.txt").write_text(note)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("n_missing", "is_published", "severity"),
+    [(0, True, "ok"), (1, True, "problem"), (15, True, "warning"), (1, False, "warning"), (15, False, "note")],
+)
+def test_a_missing_session_is_judged_by_what_the_rest_is(n_missing, is_published, severity, full_case, tmp_path):
+    case = full_case(KEMDY19)
+    case.sessions = case.sessions[: 20 - n_missing]
+    case.table = case.table[case.table["session"].isin(case.sessions)]
+    if not is_published:
+        case.table = case.table.groupby("session").head(30)
+    case.folder = folder_with(tmp_path, case.sessions)
+    (finding,) = annotations.check_sessions(case)
+    assert finding.severity == severity
+    assert len(finding.where) == n_missing
+
+
+def test_sessions_are_compared_with_the_wav_folders_and_with_a_synthetic_corpus_note(full_case, tmp_path):
+    case = full_case(KEMDY19, is_synthetic=True)
+    case.sessions = [1, 3, 5]
+    case.folder = folder_with(tmp_path, [1, 3, 7], "Written by erc.synthetic with sessions=2 segments=3 seed=1\n")
+    (finding,) = annotations.check_sessions(case)
+    assert finding.severity == "problem"
+    # the two sessions that a synthetic corpus of two holds are 3 and 6
+    assert finding.where == [
+        "session 7: wavs without an annotation file",
+        "session 5: an annotation file without wavs",
+        "session 6: neither annotation file nor wavs",
+    ]

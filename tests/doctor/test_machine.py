@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import types
-from pathlib import Path
 
 import pytest
 
 from erc.doctor import machine
 from erc.tracking import wandb_mode
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("has_bf16", "severity", "word"), [(True, "ok", "; bf16"), (False, "note", "no bf16")])
@@ -40,73 +36,6 @@ def test_without_a_gpu_it_says_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (finding,) = machine.check_device()
     assert finding.severity == "note" and finding.got.startswith("CPU only")
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """An empty hub cache without offline variables; gives a function that puts a file into it."""
-    import huggingface_hub
-
-    real = huggingface_hub.try_to_load_from_cache
-    monkeypatch.setattr(
-        huggingface_hub, "try_to_load_from_cache", lambda repo, name: real(repo, name, cache_dir=tmp_path)
-    )
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-
-    def put(encoder: str, *files: str) -> None:
-        folder = tmp_path / f"models--{encoder.replace('/', '--')}"
-        (folder / "refs").mkdir(parents=True, exist_ok=True)
-        (folder / "refs" / "main").write_text("abc")
-        (folder / "snapshots" / "abc").mkdir(parents=True, exist_ok=True)
-        for file in files:
-            (folder / "snapshots" / "abc" / file).write_text("x")
-
-    return put
-
-
-AUDIO, TEXT = machine.ENCODERS
-
-
-def test_encoders_are_looked_for_in_the_hubs_cache(hub, monkeypatch):
-    assert (finding := machine.check_encoders()[0]).severity == "note" and len(finding.where) == 2
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert (finding := machine.check_encoders()[0]).severity == "problem" and "HF_HUB_OFFLINE" in finding.got
-    hub(AUDIO, "config.json", "preprocessor_config.json", "pytorch_model.bin")
-    hub(TEXT, "config.json", "vocab.txt")
-    assert machine.check_encoders()[0].where == [f"{TEXT}: no {' or '.join(machine.WEIGHTS)}"]
-    hub(TEXT, "model.safetensors")
-    assert machine.check_encoders()[0].severity == "ok"
-
-
-def test_the_encoders_are_those_of_the_configuration():
-    text = (ROOT / "config/encoders/paper.yaml").read_text(encoding="utf-8")
-    assert re.findall(r"name: (\S+)", text) == list(machine.ENCODERS)
-
-
-def test_room_is_compared_with_wavs_and_checkpoints(corpora, monkeypatch, tmp_path):
-    wavs = sum(path.stat().st_size for path in corpora.glob("*/wav/**/*.wav"))
-    n_bytes, what = machine._build_need(corpora, tmp_path)
-    assert n_bytes == pytest.approx(1.05 * wavs, abs=2) and what == "data set"
-    assert machine._build_need(tmp_path, tmp_path) == (4_300_000_000, "data set (estimated: a corpus is not here)")
-    for free, severity in ((n_bytes + 8_000_000_000, "ok"), (n_bytes + 7_999_999_999, "problem")):
-        monkeypatch.setattr(
-            machine.shutil, "disk_usage", lambda path, free=free: shutil._ntuple_diskusage(free, 0, free)
-        )
-        (finding,) = machine.check_disk(corpora, tmp_path / "cache", tmp_path / "outputs")
-        assert finding.severity == severity
-
-
-def test_a_build_that_is_there_needs_no_room_again_unless_the_corpus_changed(corpora, tmp_path):
-    from erc.data.build import MANIFEST, corpora_fingerprint
-
-    for name in ("kemdy19", "kemdy20"):
-        folder = tmp_path / f"{name}-{corpora_fingerprint(name, str(corpora))}"
-        folder.mkdir()
-        (folder / MANIFEST).write_text("{}")
-    assert machine._build_need(corpora, tmp_path) == (0, "data set (built already)")
-    folder.rename(tmp_path / "kemdy20-0123456789abcdef")
-    assert machine._build_need(corpora, tmp_path)[0] > 0
 
 
 @pytest.mark.parametrize("mode", [None, "", "online", "offline", "disabled"])

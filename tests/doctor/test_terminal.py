@@ -12,9 +12,9 @@ from erc.doctor import terminal
 from erc.doctor.findings import Finding
 
 
-def rendered(findings: list[Finding], width: int = terminal.MAX_WIDTH, **kwargs) -> str:
+def rendered(findings: list[Finding], width: int = terminal.MAX_WIDTH, verbose: bool = False, **kwargs) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False, **kwargs)
-    console.print(terminal.layout(findings))
+    console.print(terminal.layout(findings, verbose))
     return console.file.getvalue()
 
 
@@ -26,8 +26,39 @@ def words(text: str) -> str:
 def test_the_table_fits_the_terminal_and_names_every_finding(found):
     text = rendered(found)
     assert max(map(len, text.splitlines())) <= terminal.MAX_WIDTH
-    assert all(finding.name in text for finding in found)
+    assert all(finding.name in text for finding in found if finding.severity != "ok")
+    assert all(finding.name in rendered(found, verbose=True) for finding in found)
     assert text.splitlines()[-1].startswith("Not sound")
+
+
+def test_problems_come_first_and_ok_lines_are_folded(found):
+    severities = ["ok", "note", "warning", "problem", "ok", "problem", "note"]
+    mixed = [Finding(f"check{k}", severity, "what came") for k, severity in enumerate(severities)]
+    lines = [line.split()[:2] for line in rendered(mixed).splitlines() if line.split()[1:2]]
+    assert [line for line in lines if line[1].startswith("check")][1:] == [
+        ["problem", "check3"],
+        ["problem", "check5"],
+        ["warning", "check2"],
+        ["note", "check1"],
+        ["note", "check6"],
+    ]
+    assert ["ok", "2"] in lines and "check0" not in rendered(mixed)
+    assert "check0" in rendered(mixed, verbose=True) and "--verbose" not in rendered(mixed, verbose=True)
+
+
+@pytest.mark.parametrize(
+    ("severity", "verdict"), [("note", "Sound"), ("warning", "Look first"), ("problem", "Not sound, do not start")]
+)
+def test_the_verdict_says_the_level(severity, verdict):
+    assert rendered([Finding("check", severity, "what came")]).splitlines()[-1].startswith(verdict)
+
+
+def test_a_pipe_gets_no_trailing_spaces(found, monkeypatch, capsys):
+    for name in ("FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    terminal.show(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines and lines == [line.rstrip() for line in lines]
 
 
 def test_no_transcript_is_printed(found):
