@@ -24,6 +24,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from erc.configuration import TOP_LEVEL, check_config
+from erc.files import keep_private
+from erc.mistakes import told_plainly
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -39,6 +41,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+@told_plainly()
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = parse(arguments)
@@ -57,4 +60,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    keep_private()
     main()

@@ -3,19 +3,24 @@
 #
 #   ./setup.sh                      what training needs
 #   ./setup.sh --dev                and what the tests need
+#   ./setup.sh --locked             exactly the files whose SHA-256 stands in requirements.lock (also with --dev; Python 3.11 to 3.13)
 #   PYTHON=python3.12 ./setup.sh    with that Python (3.10 to 3.13)
 #
 # Run again at any time: it is done at once where nothing has changed.
 set -eu
 cd "$(dirname "$0")"
 
-requirements=requirements.txt
-case "${1-}" in
-    "") ;;
-    --dev) requirements=requirements-dev.txt ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "setup.sh takes --dev or nothing: got '$1'." >&2; exit 2 ;;
-esac
+requirements=requirements
+ending=txt
+for argument in "$@"; do
+    case "$argument" in
+        --dev) requirements=requirements-dev ;;
+        --locked) ending=lock ;;
+        -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        *) echo "setup.sh takes --dev, --locked, both or nothing: got '$argument'." >&2; exit 2 ;;
+    esac
+done
+requirements=$requirements.$ending
 
 fail() {
     echo "setup.sh: $*" >&2
@@ -64,7 +69,12 @@ python=$environment/bin/python
 is_supported "$python" || fail "Python 3.10 to 3.13 is needed, the environment $environment has $(version_of "$python"). Make another: conda create -n erc python=3.12, or deactivate it to get .venv."
 
 # --- nothing to do? ----------------------------------------------------------------------------------------------
-wanted=$(cat requirements.txt "$requirements" constraints.txt | cksum)
+case "$ending$(version_of "$python")" in
+    lock3.10) fail "the lock file is for Python 3.11 to 3.13, the environment $environment has 3.10. Leave --locked out, or make another environment." ;;
+    lock*) how=--require-hashes ;;
+    *) how="--constraint constraints.txt" ;;
+esac
+wanted=$(cat "requirements.$ending" "$requirements" constraints.txt | cksum)
 stamp=$environment/.erc-setup-$(basename "$requirements" .txt)
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     # --- install -------------------------------------------------------------------------------------------------
@@ -74,7 +84,8 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     fi
     echo "Installing into $environment (PyTorch is about 3 GB to fetch; minutes)"
     rm -f "$stamp"
-    "$python" -m pip install --disable-pip-version-check --quiet --requirement "$requirements" --constraint constraints.txt ||
+    # shellcheck disable=SC2086 # an option and its value
+    "$python" -m pip install --disable-pip-version-check --quiet --requirement "$requirements" $how ||
         fail "pip could not install $requirements; its message stands above. Is the package index reachable, and the disk not full?"
     "$python" -c 'import torch, torchaudio, transformers' ||
         fail "the packages are installed but do not import; the message stands above. In a fresh environment this set works: deactivate, then ./setup.sh"

@@ -31,11 +31,15 @@ class Command(NamedTuple):
     """Functions or classes of ``module``; a command with several of them takes one as its next word."""
     script: tuple[str, ...] = ()
     """Instead of them, arguments of Python in the clone's folder."""
+    usage_error: int = 2
+    """Exit code where the arguments are wrong."""
 
 
 COMMANDS = {
     "dataset": Command("build the data set of KEMDy19 and KEMDy20, print what it holds", "erc.datasets", ("HF_KEMD",)),
-    "doctor": Command("is the corpus sound? can this machine train?", "erc.doctor", ("corpus", "environment")),
+    "doctor": Command(
+        "is the corpus sound? can this machine train?", "erc.doctor", ("corpus", "environment"), usage_error=3
+    ),
     "synthetic": Command("write synthetic corpora in the real format, to try things out", "erc.synthetic", ("write",)),
     "train": Command("train one fold: python train.py (from a clone)", script=("train.py",)),
     "evaluate": Command(
@@ -83,10 +87,14 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     # before torch is loaded: OpenMP threads that spin while they wait make a CPU slow beside other work
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from erc.files import keep_private
+    from erc.mistakes import told_plainly
+
+    keep_private()
     command = COMMANDS[name]
     if command.script:
         sys.exit(run_script(name, command.script, rest))
-    run_function(name, command, rest)
+    told_plainly()(run_function)(name, command, rest)
 
 
 def run_script(name: str, script: tuple[str, ...], arguments: list[str]) -> int:
@@ -114,8 +122,11 @@ def run_function(name: str, command: Command, arguments: list[str]) -> None:
     called = functions.get(arguments[0]) if len(functions) > 1 and arguments else component
     if callable(called) and (complaint := unknown_option(name, called, arguments)):
         print(complaint, file=sys.stderr)
-        sys.exit(2)
-    fire.Fire(component, command=arguments, name=f"python -m erc {name}")
+        sys.exit(command.usage_error)
+    try:
+        fire.Fire(component, command=arguments, name=f"python -m erc {name}")
+    except fire.core.FireExit as stop:  # fire's own exit: help, or a usage error
+        sys.exit(command.usage_error if stop.code else 0)
 
 
 def unknown_option(name: str, called: Callable, arguments: list[str]) -> str:

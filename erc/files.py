@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def keep_private() -> None:
+    """From here on, what this process and its children create can be read by its owner only (0700, 0600).
+
+    Recordings and transcripts of people, and what is computed of them, stand in caches, run folders, grids and pages.
+    Every program calls this first.
+    """
+    os.umask(0o077)
+
+
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """Opens a temporary file beside ``path``, and renames it to ``path`` when the block has ended well.

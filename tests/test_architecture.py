@@ -19,6 +19,7 @@ ORDER = [
     "targets",
     "files",
     "tracking",
+    "mistakes",
     "data",
     "datasets",
     "model",
@@ -29,16 +30,20 @@ ORDER = [
 """Rooms in the order in which the data flows: folders, and files that are a room of their own."""
 
 WITHIN = {
-    "data": ["options", "corpora", "segments", "kemdy_rows", "kemdy", "folds", "media", "build", "collate", "sampler"],
+    "data": ["options", "corpora", "segments", "source_files", "kemdy_rows", "completeness", "kemdy", "folds", "media"]
+    + ["manifest", "build", "collate", "sampler"],
     "model": ["pretrained", "encoders", "pooling", "fusion", "heads", "emotion_model"],
     "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "corpora"],
-    "doctor": ["findings", "evidence", "annotations", "counts", "audio", "transcripts", "across_folds"]
-    + ["packages", "machine", "diagnosis", "terminal", "commands"],
+    "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
+    + ["lengths", "transcripts", "across_folds", "label_shift", "packages", "machine", "plan", "start", "diagnosis"]
+    + ["terminal", "commands"],
+    "configuration": ["values", "buildable", "check", "hydra_tree", "start"],
     "report": [
         "rendering",
         "grid_results",
         "comparisons",
         "single_tables",
+        "table_files",
         "tables",
         "raters",
         "projection",
@@ -53,9 +58,9 @@ DOORS = {
     "peft": {"model/pretrained"},
     "pytorch_lightning": {"training"},
     "datasets": {"data/build", "datasets"},
-    "pydantic": {"configuration"},
-    "hydra": {"grid"},
-    "omegaconf": {"grid"},
+    "pydantic": {"configuration", "evaluation/result_schema"},
+    "hydra": {"grid", "configuration"},
+    "omegaconf": {"grid", "configuration"},
     "wandb": set(),
     "matplotlib": {"report"},
     "umap": {"report"},
@@ -64,7 +69,7 @@ DOORS = {
     "gradio": set(),
 }
 """Rooms, or single files, that may import a library. Hydra belongs to train.py; ``grid`` composes as train.py does, to know
-a cell's identity."""
+a cell's identity, and ``configuration`` to check what Hydra itself would build."""
 
 MAX_FILE_LINES = 350
 MAX_BODY_LINES = 60

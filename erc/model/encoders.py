@@ -6,9 +6,10 @@ random weights, for the demo and the tests. A directory and ``tiny`` need no net
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Interval
 from torch import nn
 from transformers import RobertaModel, Wav2Vec2Model
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -58,8 +59,8 @@ class AudioEncoder(Encoder):
         freeze: bool = False,
         freeze_feature_encoder: bool = False,
         gradient_checkpointing: bool = False,
-        layerdrop: float | None = None,
-        lora_rank: int | None = None,
+        layerdrop: Annotated[float, Interval(ge=0, lt=1)] | None = None,
+        lora_rank: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         super().__init__()
         overrides = {} if layerdrop is None else {"layerdrop": layerdrop}
@@ -135,7 +136,7 @@ class TextEncoder(Encoder):
         revision: str | None = None,
         freeze: bool = False,
         gradient_checkpointing: bool = False,
-        lora_rank: int | None = None,
+        lora_rank: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         super().__init__()
         model: Any = RobertaModel(tiny_text_config()) if name == TINY else load_encoder("text", name, revision, {})

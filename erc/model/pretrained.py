@@ -6,10 +6,20 @@ random weights, for the demo and the tests. A directory and ``tiny`` need no net
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import pickle
+import re
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -25,11 +35,22 @@ from transformers import (
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
 )
+from transformers.utils import logging as transformers_logging
 
 from erc.data import SAMPLE_RATE
 
 TINY = "tiny"
 """Name of the encoders that are built from a small configuration with random weights."""
+
+NOT_NEEDED = re.compile(r"pooler\..*|masked_spec_embed")
+"""Weights that a checkpoint may lack: the pooler is not used, and SpecAugment's vector is learnt in fine-tuning (a checkpoint
+that was saved with SpecAugment off has none)."""
+
+HUB_SECONDS = 3.0
+"""Longest wait for the hub to answer at all."""
+
+# a checkpoint without safetensors is read as it is; transformers would ask a service of the hub to convert it
+os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
 
 
 @functools.lru_cache(maxsize=1)
@@ -69,16 +90,14 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
     """
     if name == TINY:
         return BertTokenizer(vocab={token: i for i, token in enumerate(tiny_vocabulary())}, do_lower_case=False)
-    try:
-        config = AutoConfig.from_pretrained(name, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    with _loading("text", name):
+        options = _options(name, revision)
+        config = AutoConfig.from_pretrained(name, **options)
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
         if _mismatch(tokenizer, config) and not isinstance(tokenizer, BertTokenizer):
-            try:
-                tokenizer = BertTokenizer.from_pretrained(name, revision=revision or "main", do_lower_case=False)
-            except (OSError, TypeError, ValueError):
-                pass  # There is no WordPiece vocabulary: the complaint about the first tokenizer is more useful.
-    except (OSError, ValueError) as err:
-        raise OSError(not_loadable("text", name, err)) from err
+            # where there is no WordPiece vocabulary, the complaint about the first tokenizer is more useful
+            with contextlib.suppress(OSError, TypeError, ValueError):
+                tokenizer = BertTokenizer.from_pretrained(name, do_lower_case=False, **options)
     mismatch = _mismatch(tokenizer, config)
     if mismatch:
         raise ValueError(
@@ -121,10 +140,8 @@ def load_feature_extractor(name: str, revision: str | None = None) -> SequenceFe
     if Path(name).is_dir() and not (Path(name) / "preprocessor_config.json").is_file():
         print(f"{name} has no preprocessor_config.json: waveforms are brought to zero mean and unit variance.")
         return standard
-    try:
-        extractor = AutoFeatureExtractor.from_pretrained(name, revision=revision)
-    except (OSError, ValueError) as err:
-        raise OSError(not_loadable("audio", name, err)) from err
+    with _loading("audio", name):
+        extractor = AutoFeatureExtractor.from_pretrained(name, **_options(name, revision))
     if extractor.sampling_rate != SAMPLE_RATE:
         raise ValueError(
             f"Audio encoders must take {SAMPLE_RATE} Hz: {name} expects {extractor.sampling_rate} Hz. Choose another encoder."
@@ -132,11 +149,76 @@ def load_feature_extractor(name: str, revision: str | None = None) -> SequenceFe
     return extractor
 
 
+def _options(name: str, revision: str | None) -> dict[str, Any]:
+    """Arguments of every ``from_pretrained``: no code of the encoder's own, and no long wait for a hub that does not answer.
+
+    Weights come from safetensors where there are some; a ``.bin`` is read as weights only (torch runs nothing of it).
+    """
+    is_cached_only = not Path(name).is_dir() and not _hub_answers()
+    return {"revision": revision or "main", "trust_remote_code": False, "local_files_only": is_cached_only}
+
+
+@functools.cache
+def _hub_answers() -> bool:
+    """Whether the hub can be connected to; behind a proxy it is taken for granted. Looked up once a process.
+
+    The hub's own client tries again for half a minute before it gives up.
+    """
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return False
+    if urllib.request.getproxies():
+        return True
+    hub = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    port = hub.port or (80 if hub.scheme == "http" else 443)
+    try:
+        socket.create_connection((hub.hostname or "", port), timeout=HUB_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _loading(which: str, name: str) -> Iterator[None]:
+    """Keeps transformers' own reports off the terminal, and turns its errors into one of ours."""
+    level = transformers_logging.get_verbosity()
+    has_bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, pickle.UnpicklingError, SafetensorError) as err:
+        raise OSError(not_loadable(which, name, err)) from err
+    finally:
+        transformers_logging.set_verbosity(level)
+        if has_bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _check_weights(which: str, name: str, report: dict[str, Any]) -> None:
+    """Raises ValueError if weights would stay at random values: those that are missing, or of another size."""
+    missing = sorted(key for key in report["missing_keys"] if not NOT_NEEDED.fullmatch(key))
+    other_size = sorted(str(key[0] if isinstance(key, tuple) else key) for key in report["mismatched_keys"])
+    wrong = [f"{key} is missing" for key in missing] + [f"{key} is of another size" for key in other_size]
+    if wrong:
+        rest = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise ValueError(
+            f"A pre-trained encoder must bring all its weights: expected every one of the {which} encoder {name!r}, got "
+            f"{len(wrong)} that would stay random ({', '.join(wrong[:5])}{rest}). Fetch or save its files again."
+        )
+
+
 def not_loadable(which: str, name: str, err: Exception) -> str:
     """Message for an encoder whose files cannot be loaded."""
+    reason = (str(err).splitlines() or [type(err).__name__])[0]
+    if "trust_remote_code" in str(err):
+        reason = "it brings code of its own, which is not run"
+    elif isinstance(err, pickle.UnpicklingError) or "weights_only" in str(err):
+        reason = "its weights file holds more than weights, which is not run"
+    elif not Path(name).is_dir() and not _hub_answers():
+        reason = "it is not cached, and the hub does not answer"
     return (
         f"The {which} encoder must be a hub id that is reachable or cached, a directory written by save_pretrained, "
-        f"or {TINY}: {name!r} could not be loaded ({str(err).splitlines()[0]}). Fetch it once with a network connection "
+        f"or {TINY}: {name!r} could not be loaded ({reason}). Fetch it once with a network connection "
         f"(hf download {name}), or name a directory: encoders.{which}.name=/path/to/{which}_encoder"
     )
 
@@ -151,13 +233,22 @@ def load_encoder(which: str, name: str, revision: str | None, overrides: dict) -
         overrides: Options that replace those of the model's configuration.
 
     Raises:
-        OSError: The files are neither on disk nor in the hub's cache, and the hub cannot be reached.
+        OSError: The files are neither on disk nor in the hub's cache, and the hub cannot be reached, or they are damaged.
+        ValueError: The files lack weights, or hold weights of another size.
     """
-    try:
-        config = AutoConfig.from_pretrained(name, revision=revision, **overrides)
-        model = AutoModel.from_pretrained(name, revision=revision, config=config, dtype=torch.float32)
-    except (OSError, ValueError) as err:
-        raise OSError(not_loadable(which, name, err)) from err
+    options = _options(name, revision)
+    with _loading(which, name):
+        config = AutoConfig.from_pretrained(name, **options, **overrides)
+        # mismatched sizes are reported as missing weights are, by name
+        model, report = AutoModel.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **options,
+        )
+    _check_weights(which, name, report)
     # The model comes in evaluation mode. Lightning keeps that mode, and dropout and SpecAugment would never run.
     return model.train()
 

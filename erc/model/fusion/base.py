@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge, Interval
 from torch import nn
+
+Count = Annotated[int, Ge(1)]
+"""Widths and numbers of parts."""
+
+Dropout = Annotated[float, Interval(ge=0, lt=1)]
+"""Share that is left out in training."""
 
 
 class Fusion(nn.Module):

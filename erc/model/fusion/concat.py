@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from erc.model.fusion.base import Fusion
+from erc.model.fusion.base import Count, Fusion
 from erc.model.pooling import first_token, masked_mean
 
 
@@ -23,7 +23,7 @@ class Concat(Fusion):
 
     modalities = ("audio", "text")
 
-    def __init__(self, dims: dict[str, int], projection_dim: int, hidden_dim: int) -> None:
+    def __init__(self, dims: dict[str, int], projection_dim: Count, hidden_dim: Count) -> None:
         super().__init__()
         self.dim = hidden_dim
         self.audio_projection = nn.Linear(dims["audio"], projection_dim)

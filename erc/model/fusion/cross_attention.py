@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from erc.model.fusion.base import Fusion
+from erc.model.fusion.base import Count, Dropout, Fusion
 from erc.model.pooling import first_token, masked_mean
 
 
@@ -32,7 +32,9 @@ class CrossAttention(Fusion):
 
     modalities = ("audio", "text")
 
-    def __init__(self, dims: dict[str, int], attention_dim: int, n_heads: int, hidden_dim: int, dropout: float) -> None:
+    def __init__(
+        self, dims: dict[str, int], attention_dim: Count, n_heads: Count, hidden_dim: Count, dropout: Dropout
+    ) -> None:
         super().__init__()
         if attention_dim % n_heads:
             raise ValueError(f"n_heads must divide attention_dim: got {n_heads} heads for width {attention_dim}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from erc.model.fusion.base import Fusion
+from erc.model.fusion.base import Count, Dropout, Fusion
 from erc.model.fusion.mixer import Mixer
 from erc.model.pooling import first_token, masked_mean
 
@@ -32,13 +32,13 @@ class TensorMixer(Fusion):
     def __init__(
         self,
         dims: dict[str, int],
-        projection_dim: int,
-        patch_size: int,
-        mixer_dim: int,
-        depth: int,
-        tokens_mlp_dim: int,
-        channels_mlp_dim: int,
-        dropout: float = 0.0,
+        projection_dim: Count,
+        patch_size: Count,
+        mixer_dim: Count,
+        depth: Count,
+        tokens_mlp_dim: Count,
+        channels_mlp_dim: Count,
+        dropout: Dropout = 0.0,
     ) -> None:
         super().__init__()
         self.dim = mixer_dim

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from erc.model.fusion.base import Fusion
+from erc.model.fusion.base import Count, Fusion
 from erc.model.pooling import first_token
 
 
@@ -20,7 +20,7 @@ class TextOnly(Fusion):
 
     modalities = ("text",)
 
-    def __init__(self, dims: dict[str, int], projection_dim: int, hidden_dim: int) -> None:
+    def __init__(self, dims: dict[str, int], projection_dim: Count, hidden_dim: Count) -> None:
         super().__init__()
         self.dim = hidden_dim
         self.projection = nn.Linear(dims["text"], projection_dim)

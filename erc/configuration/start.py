@@ -1,0 +1,137 @@
+"""Composes what a command line of train.py asks for, as Hydra will, and checks it before Hydra acts.
+
+``@hydra.main`` composes, sets up logging, and builds callbacks and a launcher before the program's own code runs. So the
+configuration is composed once more before: every job of a multirun that can differ in Hydra's own options.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from erc.configuration.check import NODE, TOP_LEVEL, check_config
+from erc.configuration.hydra_tree import check_hydra
+
+
+def check_command_line(arguments: list[str], config_dir: str | Path) -> None:
+    """Checks every configuration that a command line asks for: Hydra's own options, then the program's.
+
+    Args:
+        arguments: What follows train.py.
+        config_dir: Folder with train.yaml.
+
+    Raises:
+        ValueError: An option may not stand there, the configuration cannot be composed, or the command line asks for
+            files that run code.
+    """
+    from hydra._internal.utils import get_args_parser
+    from omegaconf import OmegaConf
+
+    options = get_args_parser().parse_args(arguments)
+    if options.experimental_rerun is not None:
+        raise ValueError(
+            "A run is started from options: --experimental-rerun reads a pickle, which can run any code. Give the options "
+            "again, or go on from a checkpoint (ckpt_path=)."
+        )
+    if options.config_path is not None:
+        raise ValueError(
+            f"The configuration is that of the program: expected {config_dir}, got --config-path {options.config_path}. Add "
+            "files of your own with --config-dir."
+        )
+    if options.shell_completion:
+        return
+    is_shown_only = options.help or options.hydra_help or options.info or options.cfg
+    with _loader(config_dir, options.config_dir) as hydra:
+        for overrides in _composing(_jobs, options.overrides, hydra.config_loader):
+            config = _composing(_compose, hydra, options.config_name or "train", overrides)
+            check_hydra(_composing(OmegaConf.to_container, config.hydra, resolve=False))
+            if not is_shown_only:
+                _check_parts(OmegaConf.to_container(config, resolve=False))
+                check_config(_composing(_plain, config, options.multirun), TOP_LEVEL)
+
+
+def _check_parts(config: Any) -> None:
+    """Raises ValueError if a part is not there; interpolations of the others would fail first, in Hydra's words."""
+    for name, kind in TOP_LEVEL.items():
+        if name not in config or (kind is NODE and isinstance(config[name], dict) and "_target_" not in config[name]):
+            raise ValueError(
+                f"The configuration must hold every part of the program: {name} is not there, or has no _target_. Leave out "
+                f"what removes it (~{name})."
+            )
+
+
+def _composing(do: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Does a step of Hydra's, whose errors of any kind become one of our own."""
+    try:
+        return do(*args, **kwargs)
+    except Exception as err:
+        raise ValueError(f"The options must compose: {str(err).strip()}") from err
+
+
+@contextmanager
+def _loader(config_dir: str | Path, extra_dir: str | None) -> Iterator[Any]:
+    """Hydra with the search path of train.py, which composes and does nothing else."""
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.config_search_path import SearchPathQuery
+    from hydra.core.global_hydra import GlobalHydra
+
+    search_path = create_config_search_path(str(config_dir))
+    if extra_dir is not None:
+        search_path.prepend("command-line", f"file://{Path(extra_dir).absolute()}", SearchPathQuery(provider="schema"))
+    GlobalHydra.instance().clear()
+    try:
+        yield Hydra.create_main_hydra2("train", search_path)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _jobs(overrides: list[str], loader: Any) -> list[list[str]]:
+    """Overrides of the multirun as a whole, and of each job that may read other files than the others.
+
+    Values that are swept over count once. Hydra itself refuses to sweep over its own options.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
+    fixed, choices = [], []
+    for one in parsed:
+        if not one.is_sweep_override():
+            fixed.append(one.input_line or "")
+            continue
+        values = [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
+        choices.append(values if loader.get_group_options(one.key_or_group) else values[:1])
+    jobs = [[*fixed, *job] for job in itertools.product(*choices)]
+    return [fixed, *jobs] if choices else jobs
+
+
+def _compose(hydra: Any, name: str, overrides: list[str]) -> Any:
+    from hydra.types import RunMode
+
+    return hydra.compose_config(
+        config_name=name, overrides=overrides, run_mode=RunMode.RUN, from_shell=False, with_log_configuration=False
+    )
+
+
+def _plain(config: Any, is_multirun: bool) -> dict[str, Any]:
+    """The program's part of a configuration as plain values, with what only Hydra's run would fill in."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf, open_dict, read_write
+
+    before = HydraConfig.instance().cfg
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.job.num, config.hydra.job.id = 0, "0"
+    HydraConfig.instance().set_config(config)
+    try:
+        run, sweep = config.hydra.run, config.hydra.sweep
+        output_dir = str(Path(sweep.dir, sweep.subdir)) if is_multirun else run.dir
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.runtime.output_dir = output_dir
+        HydraConfig.instance().set_config(config)  # it keeps a copy
+        own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        return cast("dict[str, Any]", OmegaConf.to_container(own, resolve=True, throw_on_missing=True))
+    finally:
+        HydraConfig.instance().cfg = before
