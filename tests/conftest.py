@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # before any import that reads them
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["WANDB_MODE"] = "offline"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# a job in the background of a shell ignores SIGINT, and so would the programs that tests start and interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from pathlib import Path
 
