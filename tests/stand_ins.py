@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ import pandas as pd
 from erc.evaluation import PROB, SOFT, VOTES, make_result, write_fold
 from erc.labels import soft_label
 from erc.training import Identity
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def result_of(run_dir: str | Path = "fold0-seed42", fingerprint: str = "0" * 16, **changes: Any) -> dict[str, Any]:
@@ -86,3 +91,20 @@ def write_finished_cell(
     (run_dir / "config.yaml").write_text("dataset:\n  root: data\nprotocol: paper\n", encoding="utf-8")
     write_fold(run_dir, table, make_result(table, table, history, 0, facts), gathered)
     return run_dir
+
+
+@contextmanager
+def holder(run_dir: Path):
+    """Another process that holds the claim on a folder until it dies."""
+    code = (
+        "import sys, time\nfrom erc.training.run_folder import claimed\n"
+        "with claimed(sys.argv[1]) as is_ours:\n print(is_ours, flush=True)\n time.sleep(300)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, run_dir], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "True\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

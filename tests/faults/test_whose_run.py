@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
 import torch
 from small_cells import Cut, SmallCell, content
+from stand_ins import holder
 
 from erc.training import checkpoints, how_to_go_on, newest_unfinished, run_folder
 
@@ -174,21 +173,11 @@ def test_what_is_left_in_a_finished_cell_goes_when_the_cell_is_looked_at_and_sta
 
 def test_a_second_process_in_a_folder_is_refused(cell):
     run_dir = cell.root / "run"
-    code = (
-        "import sys, time\nfrom erc.training.run_folder import claimed\n"
-        "with claimed(sys.argv[1]) as is_ours:\n print(is_ours, flush=True)\n time.sleep(300)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, run_dir], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "True\n"
+    with holder(run_dir):
         with pytest.raises(FileExistsError, match="another process is training in"):
             cell()
         assert content(run_dir) == {}
         assert cell("resume=true") is None  # a grid's cell is passed over
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
     assert cell() is not None  # control
 
 

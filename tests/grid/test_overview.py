@@ -5,34 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stand_ins import result_text
+from stand_ins import holder, result_text
 
 from erc import files
 from erc.grid import overview
 from erc.training import run_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@contextmanager
-def holder(run_dir: Path):
-    """Another process that holds the claim on a folder until it dies."""
-    code = (
-        "import sys, time\nfrom erc.training.run_folder import claimed\n"
-        "with claimed(sys.argv[1]) as is_ours:\n print(is_ours, flush=True)\n time.sleep(300)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, run_dir], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "True\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def write_result(run_dir: Path) -> None:

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from invented_world import CENTROIDS, SHARES
 
-from erc.data.corpora import KEMDY19
 from erc.evaluation import predictions
-from erc.labels import N_EMOTIONS, hard_label, is_tied
-
-CENTROIDS = np.array(KEMDY19.centroids)
-SHARES = np.array([0.10, 0.05, 0.18, 0.38, 0.15, 0.08, 0.06])
-
-
-def world(rng, n=300, aligned=True, noise=0.6):
-    """Emotions at the corpus's centroids; vectors that follow valence and arousal, or know nothing of them."""
-    hard = rng.choice(N_EMOTIONS, n, p=SHARES)
-    va = (CENTROIDS[hard] + rng.normal(0, 0.4, (n, 2))).clip(1, 5).round(1)
-    source = va if aligned else rng.normal(0, 1, (n, 2))
-    return va, source @ rng.normal(size=(2, 16)) + rng.normal(0, noise, (n, 16)), hard
+from erc.labels import hard_label, is_tied
 
 
 def make_votes(rng, n):

@@ -7,7 +7,8 @@ import itertools
 import matplotlib
 import numpy as np
 import pytest
-from invented_cells import corpus, fold_values, history, make_votes, world
+from invented_cells import corpus, fold_values, history, make_votes
+from invented_world import world
 from matplotlib.text import Text
 from scipy.spatial.distance import pdist
 

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from invented_cells import SHARES, corpus, fold_values, history, make_votes, world
+from invented_cells import corpus, fold_values, history, make_votes
+from invented_world import SHARES, world
 from sklearn.metrics import confusion_matrix, f1_score
 
 from erc.evaluation import bootstrap, distributions

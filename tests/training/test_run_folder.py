@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
-from stand_ins import result_of, result_text
+from stand_ins import holder, result_of, result_text
 
 from erc.training import read_back, run_folder
 from erc.training.identity import Identity
@@ -47,23 +46,6 @@ def write_run(run_dir: Path, identity: Identity = MINE, is_finished: bool = True
     run_folder.checkpoint_to_resume(run_dir, identity)
     if is_finished:
         write_result(run_dir, identity)
-
-
-@contextmanager
-def holder(run_dir: Path):
-    """Another process that holds the claim on a folder until it dies."""
-    code = (
-        "import sys, time\nfrom erc.training.run_folder import claimed\n"
-        "with claimed(sys.argv[1]) as is_ours:\n print(is_ours, flush=True)\n time.sleep(300)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, run_dir], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "True\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 # --- status -----------------------------------------------------------------------------------------------------------
