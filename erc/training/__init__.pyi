@@ -28,8 +28,6 @@ from .optim import (
     plateau as plateau,
 )
 from .read_back import (
-    Stored as Stored,
-    damage_of as damage_of,
     epochs_done as epochs_done,
     error_of as error_of,
     finished_result as finished_result,

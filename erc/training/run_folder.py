@@ -92,20 +92,6 @@ def refusal(run_dir: str | Path, identity: Identity, accept_code: bool = False, 
     )
 
 
-def checkpoint_to_resume(run_dir: str | Path, identity: Identity) -> str | None:
-    """Writes the run's identity into its folder and returns the checkpoint to go on from.
-
-    Args:
-        run_dir: A folder that is free for this run (``refusal`` is empty).
-        identity: Of the run.
-
-    Returns:
-        Path of the newest whole checkpoint; None for a fresh start. Damaged ones are set aside with a warning.
-    """
-    enter(run_dir, identity)
-    return newest_whole(run_dir)
-
-
 def enter(run_dir: str | Path, identity: Identity) -> None:
     """Writes the run's identity into its folder; the error of an attempt before is removed."""
     write_atomically(Path(run_dir) / IDENTITY, identity.to_json())

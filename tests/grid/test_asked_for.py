@@ -49,7 +49,7 @@ def test_the_driver_and_train_py_give_a_cell_the_same_identity(experiment, extra
 def finish(cell: grid_cells.Cell, identity: Identity) -> None:
     """What a run leaves in its folder, as far as its identity is concerned."""
     cell.run_dir.mkdir(parents=True, exist_ok=True)
-    run_folder.checkpoint_to_resume(cell.run_dir, identity)
+    run_folder.enter(cell.run_dir, identity)
     files.write_atomically(cell.run_dir / "result.json", result_text(cell.run_dir, identity.fingerprint))
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def finish(cell: grid_cells.Cell, identity: Identity) -> None:
     """What a run leaves in its folder, as far as its identity is concerned."""
     cell.run_dir.mkdir(parents=True, exist_ok=True)
-    run_folder.checkpoint_to_resume(cell.run_dir, identity)
+    run_folder.enter(cell.run_dir, identity)
     files.write_atomically(cell.run_dir / "result.json", result_text(cell.run_dir, identity.fingerprint))
 
 
@@ -60,7 +60,7 @@ class StandIn:
                     raise FileExistsError(reason)
                 if read_back.finished_result(run_dir) is not None:
                     return subprocess.CompletedProcess(command, 0)
-                run_folder.checkpoint_to_resume(run_dir, identity)
+                run_folder.enter(run_dir, identity)
                 if mood == "fail":
                     raise MemoryError("no room for the model")
             except (FileExistsError, MemoryError) as err:

@@ -43,7 +43,7 @@ def write_result(run_dir: Path, identity: Identity = MINE) -> None:
 def write_run(run_dir: Path, identity: Identity = MINE, is_finished: bool = True) -> None:
     """What a run leaves in its folder, as far as its identity is concerned."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    run_folder.checkpoint_to_resume(run_dir, identity)
+    run_folder.enter(run_dir, identity)
     if is_finished:
         write_result(run_dir, identity)
 
@@ -57,7 +57,7 @@ def test_a_folder_that_is_not_there_is_waiting_and_is_not_made(tmp_path):
 def test_a_folder_without_a_checkpoint_is_waiting(tmp_path):
     # a run that was killed in its first epoch leaves its claim, its identity and its configuration
     with run_folder.claimed(tmp_path):
-        run_folder.checkpoint_to_resume(tmp_path, MINE)
+        run_folder.enter(tmp_path, MINE)
     (tmp_path / "config.yaml").touch()
     assert run_folder.state_of(tmp_path) == "waiting"
 
@@ -81,7 +81,7 @@ def test_an_error_is_failed_until_the_run_is_taken_up_again(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "last.ckpt")
     run_folder.record_error(tmp_path, RuntimeError("the disk is full"))
     assert run_folder.state_of(tmp_path) == "failed"
-    run_folder.checkpoint_to_resume(tmp_path, MINE)
+    run_folder.enter(tmp_path, MINE)
     assert run_folder.state_of(tmp_path) == "half-done" and read_back.error_of(tmp_path) == ""
 
 
@@ -91,7 +91,8 @@ def test_a_result_that_was_cut_is_not_finished(tmp_path, text):
     assert read_back.finished_result(tmp_path) is None
     assert run_folder.state_of(tmp_path) == "damaged" and "result.json: " in read_back.error_of(tmp_path)
     assert "has a result but no identity.json" in run_folder.refusal(tmp_path, MINE)
-    assert run_folder.checkpoint_to_resume(tmp_path, MINE) is None
+    run_folder.enter(tmp_path, MINE)
+    assert run_folder.newest_whole(tmp_path) is None
     assert run_folder.refusal(tmp_path, MINE) == ""  # of a run that is known: trained again, not refused
     write_result(tmp_path)  # control: a whole one
     assert read_back.finished_result(tmp_path) == result_of(tmp_path, MINE.fingerprint)
@@ -153,21 +154,23 @@ def test_a_look_at_the_status_never_keeps_a_run_from_its_cell(tmp_path):
 # --- whose run a folder holds -----------------------------------------------------------------------------------------
 def test_a_fresh_folder_starts_anew_and_holds_the_run_s_identity(tmp_path):
     assert run_folder.refusal(tmp_path / "new", MINE) == "" and not (tmp_path / "new").exists()
-    assert run_folder.checkpoint_to_resume(tmp_path, MINE) is None
+    run_folder.enter(tmp_path, MINE)
+    assert run_folder.newest_whole(tmp_path) is None
     text = (tmp_path / "identity.json").read_text(encoding="utf-8")
     assert Identity.from_json(text) == MINE and json.loads(text)["fingerprint"] == MINE.fingerprint
 
 
 def test_the_same_run_goes_on_from_its_last_checkpoint(tmp_path):
-    run_folder.checkpoint_to_resume(tmp_path, MINE)
+    run_folder.enter(tmp_path, MINE)
     torch.save({"epoch": 3}, tmp_path / "last.ckpt")
     assert run_folder.refusal(tmp_path, MINE) == ""
-    assert run_folder.checkpoint_to_resume(tmp_path, MINE) == str(tmp_path / "last.ckpt")
+    run_folder.enter(tmp_path, MINE)
+    assert run_folder.newest_whole(tmp_path) == str(tmp_path / "last.ckpt")
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])
 def test_a_cut_checkpoint_is_kept_aside_and_the_run_starts_afresh_and_says_so(tmp_path, share):
-    run_folder.checkpoint_to_resume(tmp_path, MINE)
+    run_folder.enter(tmp_path, MINE)
     last = tmp_path / "last.ckpt"
     torch.save({"weights": torch.arange(10_000)}, last)
     cut = last.read_bytes()[: int(share * last.stat().st_size)]
@@ -175,10 +178,12 @@ def test_a_cut_checkpoint_is_kept_aside_and_the_run_starts_afresh_and_says_so(tm
     with pytest.warns(
         UserWarning, match=f"{re.escape(str(tmp_path))} holds last.ckpt .*no whole zip file.*first epoch"
     ):
-        assert run_folder.checkpoint_to_resume(tmp_path, MINE) is None
+        run_folder.enter(tmp_path, MINE)
+        assert run_folder.newest_whole(tmp_path) is None
     assert not last.exists()
     assert (tmp_path / "last.ckpt.damaged").read_bytes() == cut
-    assert run_folder.checkpoint_to_resume(tmp_path, MINE) is None
+    run_folder.enter(tmp_path, MINE)
+    assert run_folder.newest_whole(tmp_path) is None
 
 
 @pytest.mark.parametrize("is_finished", [False, True])
