@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from erc.training import override_value
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,7 +72,7 @@ class Cell:
             f"dataset.validation_fold={self.fold}",
             f"seed={self.seed}",
             "resume=true",
-            f"hydra.run.dir={quoted(self.run_dir)}",
+            f"hydra.run.dir={override_value(self.run_dir)}",
             *extra,
         ]
 
@@ -97,11 +98,3 @@ def products(experiment: str, rows: list[str]) -> list[list[str]]:
     return [
         [row for row in rows if targets_of[known[row][0]] == targets] for targets in dict.fromkeys(targets_of.values())
     ]
-
-
-def quoted(path: Path) -> str:
-    """A path as a quoted string of Hydra's override grammar, in which commas, brackets and equals signs mean something."""
-    text = str(path)
-    if re.fullmatch(r"[\w./ -]+", text):
-        return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from types import FrameType
 
 from erc.grid.asked_for import is_current
-from erc.grid.cells import ROOT, Cell, products, quoted, row_overrides
-from erc.training import drop_checkpoints, state_of
+from erc.grid.cells import ROOT, Cell, products, row_overrides
+from erc.training import drop_checkpoints, override_value, state_of
 
 
 class Terminated(KeyboardInterrupt):
@@ -84,7 +84,7 @@ def hydra_commands(options: argparse.Namespace, launcher: str) -> list[list[str]
         f"dataset.validation_fold={','.join(map(str, options.folds))}",
         f"seed={','.join(map(str, options.seeds))}",
         "resume=true",
-        f"hydra.sweep.dir={quoted(options.out)}",
+        f"hydra.sweep.dir={override_value(options.out)}",
         "hydra.sweep.subdir='${row_name:${hydra:runtime.choices.fusion},${target.kind}}"
         "/fold${dataset.validation_fold}-seed${seed}'",
         *options.overrides,

@@ -40,6 +40,7 @@ from .run import train_fold as train_fold
 from .run_folder import (
     claimed as claimed,
     drop_checkpoints as drop_checkpoints,
+    override_value as override_value,
     refusal as refusal,
     state_of as state_of,
 )

@@ -7,7 +7,6 @@ from, or an error. A checkpoint of another run is never taken; another number of
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from erc.training.run_folder import (
     epochs_done,
     has_checkpoint,
     newest_whole,
+    override_value,
     refusal,
     state_of,
 )
@@ -170,12 +170,6 @@ def _saved_at(run_dir: Path) -> int:
     return max((run_dir / name).stat().st_mtime_ns for name in (LAST, PREVIOUS) if (run_dir / name).is_file())
 
 
-def _as_value(path: Path) -> str:
-    """A path as a value of Hydra's command line, in which commas, brackets and equals signs mean something."""
-    text = str(path)
-    return text if re.fullmatch(r"[\w./ -]+", text) else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def how_to_go_on(run_dir: str | Path, arguments: list[str], max_epochs: int) -> str:
     """What an interrupted run has saved, and the command that goes on.
 
@@ -195,6 +189,6 @@ def how_to_go_on(run_dir: str | Path, arguments: list[str], max_epochs: int) -> 
     go_on = "resume=true" if "resume=true" in arguments else "resume=auto"
     if "ckpt_path" in names and "resume" not in names:
         # a run that goes on from another number of epochs is found by its checkpoint only
-        go_on = f"ckpt_path={_as_value(last)}" if n_epochs else arguments[names.index("ckpt_path")]
+        go_on = f"ckpt_path={override_value(last)}" if n_epochs else arguments[names.index("ckpt_path")]
     verb = "goes on from there" if n_epochs else "starts again"
     return f"{saved}. This {verb}:\n    python train.py {shlex.join([*kept, go_on])}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import time
 import traceback
@@ -190,3 +191,11 @@ def state_of(run_dir: str | Path) -> Status:
     if (run_dir / ERROR).is_file():
         return "failed"
     return "half-done" if has_checkpoint(run_dir) else "waiting"
+
+
+def override_value(path: Path) -> str:
+    """A path as a value of Hydra's command line, in which commas, brackets and equals signs mean something."""
+    text = str(path)
+    if re.fullmatch(r"[\w./ -]+", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
