@@ -1,7 +1,8 @@
 """PeakL, the paper's label transform: flat votes become a peaked target.
 
 Source: Cho, Ryu and Wallraven (2023), "Improving Multimodal Emotion Recognition using Tensor Mixer Network and
-Peaking Labels". Convention: natural logarithm, 0 log 0 = 0, K is the number of emotions (7), float64 inside.
+Peaking Labels". Convention: natural logarithm, 0 log 0 = 0, K is the number of emotions of the corpus (7 for
+KEMD), float64 inside.
 """
 
 from __future__ import annotations

@@ -15,9 +15,15 @@ from .alignment import (
 )
 from .bootstrap import (
     Interval as Interval,
+    Intervals as Intervals,
     cluster_bootstrap as cluster_bootstrap,
+    cluster_intervals as cluster_intervals,
     f1_by_emotion_interval as f1_by_emotion_interval,
     paired_bootstrap as paired_bootstrap,
+)
+from .calibration import (
+    fit_temperature as fit_temperature,
+    scaled_calibration_error as scaled_calibration_error,
 )
 from .cluster_sums import (
     CONFUSION_METRICS as CONFUSION_METRICS,
@@ -28,12 +34,17 @@ from .cluster_sums import (
     moment_sums as moment_sums,
 )
 from .distributions import (
-    AGREEMENT_STRATA as AGREEMENT_STRATA,
+    agreement_strata as agreement_strata,
     agreement_stratum as agreement_stratum,
     cross_entropy as cross_entropy,
+    entropy_correlation as entropy_correlation,
     expected_calibration_error as expected_calibration_error,
     jensen_shannon_divergence as jensen_shannon_divergence,
+    manhattan_distance as manhattan_distance,
+    multilabel_macro_f1 as multilabel_macro_f1,
+    soft_micro_f1 as soft_micro_f1,
 )
+from .half_of_raters import N_SPLITS as N_SPLITS, half_of_raters as half_of_raters
 from .metrics import (
     auroc as auroc,
     concordance as concordance,
@@ -48,9 +59,8 @@ from .over_folds import (
     mean_and_std as mean_and_std,
 )
 from .predictions import (
-    PROB as PROB,
-    SOFT as SOFT,
-    VOTES as VOTES,
+    Columns as Columns,
+    evaluate_table as evaluate_table,
     make_result as make_result,
     predictions_table as predictions_table,
     summary_text as summary_text,

@@ -1,8 +1,8 @@
 """How far raters agree: Fleiss' kappa, Krippendorff's alpha, correlations between raters.
 
 Comes in: individual ratings, one row a segment, one column a rater. Goes out: numbers.
-Conventions: emotion is nominal; valence and arousal are ordinal and interval (Fleiss' kappa treats their five steps as
-names). Undefined is NaN, never 0: one category throughout, no pair of ratings, a rater who always gives the same rating.
+Conventions: emotion is nominal; valence and arousal are ordinal and interval (Fleiss' kappa treats the steps of their
+scale as names). Undefined is NaN, never 0: one category throughout, no pair of ratings, a rater who always gives the same rating.
 Every statistic here depends on the segments only through sums over them (coincidences of categories, moments of raters),
 so that a resample is a weighted sum (``ClusterSums``). This is why kappa and alpha are written here and not taken from a
 library, which computes them from segments. Shapes: N segments, R raters, V categories.

@@ -17,6 +17,11 @@ class Segments(Protocol):
         """Number of segments."""
         ...
 
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns."""
+        ...
+
     def select_columns(self, column_names: list[str]) -> Any:
         """A table of some columns, which ``to_pandas()`` turns into a data frame."""
         ...

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from erc.evaluation.checks import ROUNDING, as_aligned, as_class_indices
-from erc.labels import N_EMOTIONS
 
 CONFUSION_METRICS = ("weighted_f1", "micro_f1", "macro_f1", "uar")
 """Order of the last axis of ``confusion_scores``."""
@@ -38,9 +37,7 @@ class ClusterSums:
     sizes: np.ndarray
 
 
-def confusion_sums(
-    *, truth: np.ndarray, prediction: np.ndarray, clusters: np.ndarray, n_classes: int = N_EMOTIONS
-) -> ClusterSums:
+def confusion_sums(*, truth: np.ndarray, prediction: np.ndarray, clusters: np.ndarray, n_classes: int) -> ClusterSums:
     """Confusion matrix per cluster, for a fast bootstrap of the ``CONFUSION_METRICS``.
 
     Args:

@@ -10,6 +10,7 @@ Conventions, where libraries disagree:
 - ``accuracy`` equals ``micro_f1``: each segment has one true and one predicted emotion.
 - ``ccc_*`` is Lin (1989), "A concordance correlation coefficient to evaluate reproducibility", with moments divided by n
   (torchmetrics divides by n - 1). A constant prediction gives 0; two equal constants give NaN.
+- A segment that nobody voted on counts in no figure on emotions; one without a rating of a dimension not in that dimension's.
 - No segment gives NaN everywhere; a NaN prediction is an error.
 """
 
@@ -18,9 +19,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score
 
-from erc.labels import EMOTIONS, N_EMOTIONS
+from erc.labels import NO_LABEL, LabelSpace
 
-HEADLINE = ("weighted_f1", "micro_f1", "macro_f1", "accuracy", "uar", "auroc", "ccc_valence", "ccc_arousal")
+ON_EMOTIONS = ("weighted_f1", "micro_f1", "macro_f1", "accuracy", "uar", "auroc")
 
 
 def concordance(*, truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -70,6 +71,7 @@ def auroc(*, hard_label: np.ndarray, emotion_probs: np.ndarray) -> float:
 
 def evaluate(
     *,
+    label_space: LabelSpace,
     hard_label: np.ndarray,
     is_tied: np.ndarray,
     va: np.ndarray,
@@ -79,40 +81,48 @@ def evaluate(
     """All metrics of a set of segments.
 
     Args:
-        hard_label: (N,) true emotion, index into ``EMOTIONS``.
+        label_space: Names of the emotions and dimensions.
+        hard_label: (N,) true emotion, an index; ``NO_LABEL`` where nobody voted.
         is_tied: (N,) bool.
-        va: (N, 2) true valence and arousal, 1 to 5.
+        va: (N, R) true dimensions (valence and arousal) on the raters' scale; NaN where not rated.
         emotion_probs: (N, K) predicted probabilities; the largest is the predicted emotion.
-        pred_va: (N, 2) predicted valence and arousal.
+        pred_va: (N, R) predicted dimensions.
 
     Returns:
-        ``HEADLINE``, ``f1_<emotion>`` (NaN where an emotion is in neither truth nor prediction), ``ccc_valence_all``,
-        ``ccc_arousal_all``, ``n_scored``, ``n_tied``.
+        ``ON_EMOTIONS``, ``f1_<emotion>`` (NaN where an emotion is in neither truth nor prediction), ``ccc_<dimension>`` and
+        ``ccc_<dimension>_all`` of each dimension, ``n_scored``, ``n_tied``. A dimension that was not rated has no figure.
 
     Raises:
-        ValueError: Lengths differ, or a prediction is not finite.
+        ValueError: Lengths differ, the columns are not those of the label space, or a prediction is not finite.
     """
     lengths = {len(hard_label), len(is_tied), len(va), len(emotion_probs), len(pred_va)}
     if len(lengths) != 1:
         raise ValueError(f"Truth and prediction must have one row a segment: got lengths {sorted(lengths)}.")
+    widths = (np.shape(emotion_probs)[1], np.shape(va)[1], np.shape(pred_va)[1])
+    expected = (label_space.n_emotions, len(label_space.dimensions), len(label_space.dimensions))
+    if widths != expected:
+        raise ValueError(
+            f"Emotions and dimensions must be those of the label space: expected {expected[0]} and {expected[1]} columns, got "
+            f"{widths[0]} probabilities, {widths[1]} ratings and {widths[2]} predicted ratings."
+        )
     if not (np.isfinite(emotion_probs).all() and np.isfinite(pred_va).all()):
         raise ValueError(
             "Predictions must be finite: got NaN or infinity. Training has diverged; lower the learning rate."
         )
-    scored = ~np.asarray(is_tied, dtype=bool)
-    truth, probs = np.asarray(hard_label)[scored], np.asarray(emotion_probs)[scored]
-    values = _classification(truth, probs)
-    for column, name in enumerate(("valence", "arousal")):
-        values[f"ccc_{name}"] = concordance(truth=va[scored, column], prediction=pred_va[scored, column])
-        values[f"ccc_{name}_all"] = concordance(truth=va[:, column], prediction=pred_va[:, column])
-    values["n_scored"], values["n_tied"] = int(scored.sum()), int((~scored).sum())
+    untied = ~np.asarray(is_tied, dtype=bool)
+    scored = untied & (np.asarray(hard_label) != NO_LABEL)
+    values = _classification(label_space.emotions, np.asarray(hard_label)[scored], np.asarray(emotion_probs)[scored])
+    for column, name in enumerate(label_space.dimensions):
+        rated = np.isfinite(va[:, column])
+        for suffix, chosen in (("", rated & untied), ("_all", rated)):
+            values[f"ccc_{name}{suffix}"] = concordance(truth=va[chosen, column], prediction=pred_va[chosen, column])
+    values["n_scored"], values["n_tied"] = int(scored.sum()), int((~untied).sum())
     return values
 
 
-def _classification(truth: np.ndarray, probs: np.ndarray) -> dict[str, float]:
+def _classification(emotions: tuple[str, ...], truth: np.ndarray, probs: np.ndarray) -> dict[str, float]:
     if not len(truth):
-        names = ["weighted_f1", "micro_f1", "macro_f1", "accuracy", "uar", "auroc", *(f"f1_{e}" for e in EMOTIONS)]
-        return dict.fromkeys(names, float("nan"))
+        return dict.fromkeys([*ON_EMOTIONS, *(f"f1_{emotion}" for emotion in emotions)], float("nan"))
     prediction = probs.argmax(axis=1)
     values = {
         f"{average}_f1": float(f1_score(truth, prediction, average=average, zero_division=0))
@@ -124,27 +134,41 @@ def _classification(truth: np.ndarray, probs: np.ndarray) -> dict[str, float]:
     )  # balanced_accuracy_score is the same, but warns of a predicted emotion that the truth lacks
     values["uar"] = float(recall_score(truth, prediction, labels=present, average="macro", zero_division=0))
     values["auroc"] = auroc(hard_label=truth, emotion_probs=probs)
-    per_emotion = f1_score(truth, prediction, labels=range(N_EMOTIONS), average=None, zero_division=np.nan)
-    values |= {f"f1_{emotion}": float(value) for emotion, value in zip(EMOTIONS, per_emotion, strict=True)}
+    per_emotion = f1_score(truth, prediction, labels=range(len(emotions)), average=None, zero_division=np.nan)
+    values |= {f"f1_{emotion}": float(value) for emotion, value in zip(emotions, per_emotion, strict=True)}
     return values
 
 
 def majority_prediction(
-    *, hard_label: np.ndarray, is_tied: np.ndarray, va: np.ndarray, n: int
+    *, hard_label: np.ndarray, is_tied: np.ndarray, va: np.ndarray, n_emotions: int, n: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What always predicting the training set's most frequent emotion and mean valence-arousal gives.
 
     Args:
         hard_label: (M,) of the training segments; ties do not count for the most frequent one.
         is_tied: (M,) bool.
-        va: (M, 2) of the training segments.
+        va: (M, R) dimensions of the training segments; NaN does not count.
+        n_emotions: K.
         n: Segments to predict.
 
     Returns:
-        Probabilities (n, K) and valence-arousal (n, 2).
+        Probabilities (n, K) and dimensions (n, R).
+
+    Raises:
+        ValueError: No training segment has a vote, or none has a rating of a dimension.
     """
-    untied = np.asarray(hard_label)[~np.asarray(is_tied, dtype=bool)]
-    counts = np.bincount(untied if len(untied) else np.asarray(hard_label), minlength=N_EMOTIONS)
-    probs = np.zeros((n, N_EMOTIONS))
+    hard_label, va = np.asarray(hard_label), np.asarray(va, dtype=np.float64)
+    voted = hard_label != NO_LABEL
+    untied = voted & ~np.asarray(is_tied, dtype=bool)
+    rated = np.isfinite(va)
+    if not voted.any() or not rated.any(axis=0).all():
+        raise ValueError(
+            "The training segments must hold a label of each kind: expected one vote or more, and one rating or more of each "
+            f"dimension, got {int(voted.sum())} segments with votes and {rated.sum(axis=0).tolist()} with ratings."
+        )
+    counts = np.bincount(hard_label[untied if untied.any() else voted], minlength=n_emotions)
+    probs = np.zeros((n, n_emotions))
     probs[:, counts.argmax()] = 1.0
-    return probs, np.tile(np.asarray(va, dtype=np.float64).mean(axis=0), (n, 1))
+    # a mean over known ratings only; of complete ones it is the plain mean, to the last digit
+    means = va.mean(axis=0) if rated.all() else np.nanmean(va, axis=0)
+    return probs, np.tile(means, (n, 1))

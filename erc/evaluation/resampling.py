@@ -1,4 +1,4 @@
-"""Resamples of whole dialogues within folds, and a metric's mean over folds in each: what every bootstrap here shares.
+"""Resamples of whole dialogues within folds, a metric's mean over folds in each, and its variance by the jackknife.
 
 Shapes: N segments, C clusters (dialogues), F folds, M metrics.
 """
@@ -82,8 +82,65 @@ def resample(folds: np.ndarray, clusters: np.ndarray, n_resamples: int, seed: in
     return Resamples(names, sizes, cluster_index, fold_clusters, counts, [seed] if isinstance(seed, int) else seed)
 
 
+def scores_by_fold(statistic: Statistic, resamples: Resamples) -> np.ndarray:
+    """Mean over the seeds of each fold per row of ``resamples.counts``: (F, 1 + n_resamples) or (F, 1 + n_resamples, M)."""
+    of_folds = []
+    for number, (members, metrics) in enumerate(_metrics_of_folds(statistic, resamples)):
+        n = len(metrics)
+        rng = np.random.default_rng([*resamples.seed, 1, number, n])  # models with as many seeds: the same draws
+        of_seeds = [_fold_scores(metric, resamples, members) for metric in metrics]
+        of_folds.append(of_seeds[0] if n == 1 else _mean_of_drawn(np.stack(of_seeds, axis=1), rng))
+    scores = np.stack(of_folds)
+    if resamples.has_single_cluster:
+        scores[:, 1:] = np.nan
+    return scores
+
+
 def mean_over_folds(statistic: Statistic, resamples: Resamples) -> np.ndarray:
     """Mean over folds per row of ``resamples.counts``: (1 + n_resamples,) or (1 + n_resamples, M)."""
+    return scores_by_fold(statistic, resamples).mean(axis=0)
+
+
+def jackknife_variance(statistic: Statistic, resamples: Resamples) -> tuple[np.ndarray, np.ndarray]:
+    """Variance of the mean over F folds, and its degrees of freedom: () or (M,) each.
+
+    With n dialogues and m seeds in a fold, ``v_1 = (n - 1) / n * sum_i (x_(i) - mean)^2`` is the variance between dialogues:
+    x_(i) is the fold's score (mean over its seeds) without dialogue i. ``v_2 = s^2 / m`` is that between seeds, where there
+    are several; s^2 divides by m - 1. The variance of the mean over folds is the sum of all v, divided by F^2. The sum has
+    ``(sum v)^2 / sum(v^2 / df)`` degrees of freedom, df being n - 1 and m - 1.
+
+    Sources: Efron and Tibshirani (1993), An Introduction to the Bootstrap, equation 11.5; Welch (1947), Biometrika 34:28-35.
+
+    Returns:
+        Variance (NaN where a fold has one dialogue, or the metric is not defined without one of them) and degrees of freedom
+        (at least the smallest df; 1 where the variance is 0 or NaN).
+    """
+    if resamples.has_single_cluster:
+        shape = scores_by_fold(statistic, resamples).shape[2:]
+        return np.full(shape, np.nan), np.ones(shape)
+    variances, dfs = [], []
+    for members, metrics in _metrics_of_folds(statistic, resamples):
+        n = members.size
+        counts = np.ones((1 + n, resamples.clusters.size), dtype=np.int64)
+        counts[1 + np.arange(n), members] = 0  # row 0: all; row 1 + i: without dialogue i
+        left_out = resamples._replace(counts=counts)
+        by_seed = np.stack([_fold_scores(metric, left_out, members) for metric in metrics])  # (m, 1 + n, ...)
+        without = by_seed[:, 1:].mean(axis=0)
+        variances.append((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+        dfs.append(n - 1)
+        if len(metrics) > 1:
+            variances.append(by_seed[:, 0].var(axis=0, ddof=1) / len(metrics))
+            dfs.append(len(metrics) - 1)
+    of_parts = np.array(variances)
+    total = of_parts.sum(axis=0)
+    weights = 1 / np.array(dfs)
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: no variation at all
+        df = total**2 / np.tensordot(weights, of_parts**2, axes=1)
+    return total / len(resamples.fold_clusters) ** 2, np.where(np.isfinite(df), df, 1.0)
+
+
+def _metrics_of_folds(statistic: Statistic, resamples: Resamples) -> list[tuple[np.ndarray, tuple[Metric, ...]]]:
+    """For each fold its clusters and the metrics of its seeds, checked."""
     over_seeds = statistic if isinstance(statistic, OverSeeds) else OverSeeds((statistic,), ())
     n_seeds = over_seeds.n_seeds or (1,) * len(resamples.fold_clusters)
     if len(n_seeds) != len(resamples.fold_clusters) or not all(1 <= n <= len(over_seeds.metrics) for n in n_seeds):
@@ -93,15 +150,7 @@ def mean_over_folds(statistic: Statistic, resamples: Resamples) -> np.ndarray:
         )
     for metric in over_seeds.metrics:
         _check_sums(metric, resamples)
-    of_folds = []
-    for number, (members, n) in enumerate(zip(resamples.fold_clusters, n_seeds, strict=True)):
-        rng = np.random.default_rng([*resamples.seed, 1, number, n])  # models with as many seeds: the same draws
-        of_seeds = [_fold_scores(metric, resamples, members) for metric in over_seeds.metrics[:n]]
-        of_folds.append(of_seeds[0] if n == 1 else _mean_of_drawn(np.stack(of_seeds, axis=1), rng))
-    scores = np.mean(of_folds, axis=0)
-    if resamples.has_single_cluster:
-        scores[1:] = np.nan
-    return scores
+    return [(members, over_seeds.metrics[:n]) for members, n in zip(resamples.fold_clusters, n_seeds, strict=True)]
 
 
 def _mean_of_drawn(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:

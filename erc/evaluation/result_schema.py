@@ -43,20 +43,40 @@ class BestEpoch(_Strict):
     value: Score
 
 
+class Labels(_Strict):
+    """Of ``erc.labels.LabelSpace``."""
+
+    emotions: list[str]
+    dimensions: list[str]
+    scale: list[float] | None
+    n_raters: Annotated[int, Field(ge=1)] | None
+
+
 class Result(_Strict):
     """``result.json``; its fields are explained at ``make_result``."""
 
     fusion: str
     target: str
+    target_options: dict[str, float] = {}
+    """Empty where the label kind has none."""
     fold: Count
     protocol: str
     seed: Count
+    n_threads: Annotated[int, Field(ge=1)] | None = None
+    """None in a result of before the number was an option."""
     corpora: list[str]
+    trained_on: list[str] | None = None
+    """None where they are the same corpora."""
+    label_space: Labels | None = None
+    """None in a result of before corpora other than KEMD could be read."""
+    n_folds: Annotated[int, Field(ge=1)] = 5
     is_synthetic: bool
     n_train: Annotated[int, Field(ge=1)]
     n_chosen_on: Count
     n_reported_on: Annotated[int, Field(ge=1)]
     selected: Selected
+    metrics_by_group: dict[str, dict[str, Score]] = {}
+    """By ``<kind>:<group>``, at the selected checkpoint; empty in a result of before groups were told apart."""
     best_epoch_per_metric: dict[str, BestEpoch]
     history: list[dict[str, Score]]
     majority: dict[str, Score]

@@ -2,6 +2,7 @@
 
     pretrained.py     loads encoders, tokenizers and feature extractors; the ``tiny`` ones
     encoders.py       waveform or tokens -> sequence and mask
+    spectrogram.py    waveform -> sequence and mask, without pre-trained weights
     pooling.py        sequence and mask -> vector
     fusion/           sequences of the modalities -> one vector; one file per row of the paper's table
     heads.py          fused vector -> emotion logits, and valence and arousal

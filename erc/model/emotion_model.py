@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from erc.data import Inputs
+from erc.labels import LabelSpace
 from erc.model.encoders import Encoder
 from erc.model.fusion.base import Fusion
 from erc.model.heads import Heads
@@ -20,7 +21,7 @@ class Prediction(NamedTuple):
     emotion_logits: torch.Tensor
     """(B, K)"""
     va: torch.Tensor
-    """(B, 2) valence, arousal on the raters' scale of 1 to 5, not clipped."""
+    """(B, R) the dimensions of the label space (valence, arousal) on the raters' scale, not clipped; R may be 0."""
     embedding: torch.Tensor
     """(B, D) the vector that the heads read."""
 
@@ -31,8 +32,10 @@ class EmotionModel(nn.Module):
     Args:
         encoders: Builds the encoder of each modality. Those that the fusion does not read are not called.
         fusion: Class of the fusion, or a ``functools.partial`` of it that lacks ``dims`` only.
+        label_space: What is predicted: emotions in their order, dimensions and their scale.
 
     Attributes:
+        label_space: As given.
         encoders: The encoders that were built, by modality.
         unused: Modalities that were offered and that the fusion does not read.
 
@@ -40,8 +43,11 @@ class EmotionModel(nn.Module):
         ValueError: There is no encoder for a modality that the fusion reads.
     """
 
-    def __init__(self, encoders: dict[str, Callable[[], Encoder]], fusion: Callable[..., Fusion]) -> None:
+    def __init__(
+        self, encoders: dict[str, Callable[[], Encoder]], fusion: Callable[..., Fusion], label_space: LabelSpace
+    ) -> None:
         super().__init__()
+        self.label_space = label_space
         fusion_class: Any = getattr(fusion, "func", fusion)  # a functools.partial has its class in func
         modalities: tuple[str, ...] = fusion_class.modalities
         lacking = [modality for modality in modalities if modality not in encoders]
@@ -55,7 +61,7 @@ class EmotionModel(nn.Module):
         built = {modality: encoders[modality]() for modality in modalities}
         self.encoders = nn.ModuleDict(built)
         self.fusion = fusion(dims={modality: encoder.dim for modality, encoder in built.items()})
-        self.heads = Heads(self.fusion.dim)
+        self.heads = Heads(self.fusion.dim, label_space)
 
     def parts(self) -> dict[str, nn.Module]:
         """Encoders by modality, ``fusion`` and ``heads``: the names that ``optim.lr`` uses."""

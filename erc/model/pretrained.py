@@ -42,6 +42,9 @@ from erc.data import SAMPLE_RATE
 TINY = "tiny"
 """Name of the encoders that are built from a small configuration with random weights."""
 
+SPECTROGRAM = "spectrogram"
+"""Name of the audio encoder that computes spectrograms and has no weights to load; see ``spectrogram.py``."""
+
 NOT_NEEDED = re.compile(r"pooler\..*|masked_spec_embed")
 """Weights that a checkpoint may lack: the pooler is not used, and SpecAugment's vector is learnt in fine-tuning (a checkpoint
 that was saved with SpecAugment off has none)."""
@@ -125,7 +128,7 @@ def load_feature_extractor(name: str, revision: str | None = None) -> SequenceFe
     """The audio encoder's own preprocessor; zero mean and unit variance if the encoder has none.
 
     Args:
-        name: Hub id, a directory written by ``save_pretrained``, or ``tiny``.
+        name: Hub id, a directory written by ``save_pretrained``, ``tiny`` or ``spectrogram``.
         revision: Commit, tag or branch on the hub.
 
     Raises:
@@ -135,7 +138,7 @@ def load_feature_extractor(name: str, revision: str | None = None) -> SequenceFe
     standard = Wav2Vec2FeatureExtractor(
         feature_size=1, sampling_rate=SAMPLE_RATE, padding_value=0.0, do_normalize=True, return_attention_mask=True
     )
-    if name == TINY:
+    if name in (TINY, SPECTROGRAM):
         return standard
     if Path(name).is_dir() and not (Path(name) / "preprocessor_config.json").is_file():
         print(f"{name} has no preprocessor_config.json: waveforms are brought to zero mean and unit variance.")

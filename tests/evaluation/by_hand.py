@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from erc.labels import N_EMOTIONS
+from erc.data import KEMD
 
 
 def textbook_ccc(truth, prediction):
@@ -34,8 +34,8 @@ def make_world() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(7)
     cluster_index = np.concatenate([np.arange(40), rng.integers(40, size=260)])
     rng.shuffle(cluster_index)
-    truth = rng.integers(N_EMOTIONS, size=300)
-    noise_a, noise_b = rng.integers(N_EMOTIONS, size=(2, 300))
+    truth = rng.integers(KEMD.n_emotions, size=300)
+    noise_a, noise_b = rng.integers(KEMD.n_emotions, size=(2, 300))
     valence = rng.uniform(1, 5, 300)
     return {
         "clusters": np.array([f"Sess{c % 10:02d}_script{c // 10}" for c in range(40)])[cluster_index],

@@ -11,8 +11,8 @@ from invented_world import CENTROIDS, world
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
+from erc.data import KEMD
 from erc.evaluation import alignment
-from erc.labels import N_EMOTIONS
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def rng():
 
 def loop_mantel(va, vectors, hard):
     """Spearman's rho and p by scipy and a loop over all relabellings; distances corrected one by one."""
-    present = [k for k in range(N_EMOTIONS) if (hard == k).sum() >= 3]
+    present = [k for k in range(KEMD.n_emotions) if (hard == k).sum() >= 3]
 
     def distance(points, i, j):
         a, b = points[hard == i], points[hard == j]
@@ -45,6 +45,26 @@ def test_mantel_equals_a_loop_over_all_relabellings(rng):
     found = alignment.mantel(va[keep], vectors[keep], hard[keep])
     assert (found.n_emotions, found.n_permutations) == (5, 120)
     assert found[:2] == pytest.approx(loop_mantel(va[keep], vectors[keep], hard[keep]), abs=1e-12)
+
+
+def test_many_emotions_take_a_sample_of_relabellings_that_agrees_with_all_of_them(rng, monkeypatch):
+    va, vectors, hard = world(rng, 400, noise=20.0)
+    exact = alignment.mantel(va, vectors, hard)
+    monkeypatch.setattr(alignment, "MAX_EXACT", 6)
+    sampled = alignment.mantel(va, vectors, hard)
+    assert (exact.n_permutations, sampled.n_permutations) == (5040, alignment.N_SAMPLED)
+    assert sampled.rho == exact.rho
+    # 40,000 draws: a standard error below .0025
+    assert 0 < sampled.p_value < 1 and sampled.p_value == pytest.approx(exact.p_value, abs=0.01)
+
+
+def test_twelve_emotions_need_no_hours(rng):
+    """Twelve emotions have 479 million relabellings."""
+    hard = np.repeat(np.arange(12), 5)
+    centres = rng.normal(size=(12, 2)) * 5
+    va = centres[hard] + rng.normal(size=(60, 2))
+    found = alignment.mantel(va, va @ rng.normal(size=(2, 9)), hard)
+    assert found.n_emotions == 12 and found.p_value < 0.01
 
 
 def test_vectors_that_follow_the_raters_align_significantly(rng):
@@ -73,16 +93,20 @@ def test_uncorrected_distances_would_arrange_emotions_by_their_frequency():
     """Why distances are corrected: without it, the noise of rare emotions moves rho away from 0."""
     plain, corrected = [], []
     for va, vectors, hard in shuffled_worlds():
-        centroids = [np.array([points[hard == k].mean(axis=0) for k in range(N_EMOTIONS)]) for points in (va, vectors)]
+        centroids = [
+            np.array([points[hard == k].mean(axis=0) for k in range(KEMD.n_emotions)]) for points in (va, vectors)
+        ]
         plain.append(spearmanr(*(pdist(one) for one in centroids)).statistic)
         corrected.append(alignment.mantel(va, vectors, hard).rho)
     assert abs(np.mean(plain)) > 0.12 and abs(np.mean(corrected)) < 0.6 * abs(np.mean(plain))
 
 
 def test_an_arrangement_of_its_own_does_not_align(rng):
-    hard = np.arange(280) % N_EMOTIONS
+    hard = np.arange(280) % KEMD.n_emotions
     va = CENTROIDS[hard] + rng.normal(0, 0.4, (280, 2))
-    vectors = 10 * np.eye(N_EMOTIONS)[hard] + rng.normal(0, 1, (280, N_EMOTIONS))  # well apart, all equally far
+    vectors = 10 * np.eye(KEMD.n_emotions)[hard] + rng.normal(
+        0, 1, (280, KEMD.n_emotions)
+    )  # well apart, all equally far
     assert alignment.mantel(va, vectors, hard).p_value > 0.05
 
 

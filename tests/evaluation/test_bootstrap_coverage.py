@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from erc.data import KEMD
 from erc.evaluation import bootstrap, cluster_sums
-from erc.labels import N_EMOTIONS
 
 pytestmark = pytest.mark.filterwarnings("error")  # undefined results are decided, not warned about
 
@@ -59,10 +59,12 @@ def coverage_of_accuracy(n_worlds, n_resamples, seed):
     hits = 0
     for world in range(n_worlds):
         folds, clusters, n_clusters = dialogues(rng)
-        truth = rng.integers(N_EMOTIONS, size=len(clusters))
+        truth = rng.integers(KEMD.n_emotions, size=len(clusters))
         is_right = rng.random(len(clusters)) < rng.beta(6, 4, size=n_clusters)[clusters]
-        prediction = np.where(is_right, truth, (truth + rng.integers(1, N_EMOTIONS, size=len(clusters))) % N_EMOTIONS)
-        sums = cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters)
+        prediction = np.where(
+            is_right, truth, (truth + rng.integers(1, KEMD.n_emotions, size=len(clusters))) % KEMD.n_emotions
+        )
+        sums = cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters, n_classes=7)
         interval = bootstrap.cluster_bootstrap(sums, folds, clusters, n_resamples, seed=world)
         hits += interval.low[1] <= 0.6 <= interval.high[1]
     return hits / n_worlds
@@ -96,7 +98,7 @@ def misses_of_macro_f1(n_worlds, n_resamples, seed, n_folds, per_fold):
     """
     rng = np.random.default_rng(seed)
     shares = np.array([0.04, 0.02, 0.09, 0.45, 0.20, 0.14, 0.06])
-    population = shares[:, None] * (0.5 * np.eye(N_EMOTIONS) + 0.5 * shares)
+    population = shares[:, None] * (0.5 * np.eye(KEMD.n_emotions) + 0.5 * shares)
     f1 = 2 * np.diagonal(population) / (population.sum(axis=0) + population.sum(axis=1))
     below = above = 0
     for world in range(n_worlds):
@@ -105,8 +107,8 @@ def misses_of_macro_f1(n_worlds, n_resamples, seed, n_folds, per_fold):
         dialogue_shares = rng.dirichlet(8 * shares, size=n_clusters).cumsum(axis=1)[clusters]
         truth = (rng.random((n, 1)) > dialogue_shares[:, :-1]).sum(axis=1)
         is_known = rng.random(n) < rng.beta(5, 5, size=n_clusters)[clusters]
-        prediction = np.where(is_known, truth, rng.choice(N_EMOTIONS, size=n, p=shares))
-        sums = cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters)
+        prediction = np.where(is_known, truth, rng.choice(KEMD.n_emotions, size=n, p=shares))
+        sums = cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters, n_classes=7)
         interval = bootstrap.cluster_bootstrap(sums, folds, clusters, n_resamples, seed=world)
         below += f1.mean() < interval.low[2]
         above += f1.mean() > interval.high[2]
@@ -133,12 +135,14 @@ def false_positives_of_paired_macro_f1(n_worlds, n_resamples, seed):
     rejected = 0
     for world in range(n_worlds):
         folds, clusters, n_clusters = dialogues(rng)
-        truth = rng.choice(N_EMOTIONS, size=len(clusters), p=shares)
+        truth = rng.choice(KEMD.n_emotions, size=len(clusters), p=shares)
         models = []
         for _ in "ab":
             is_known = rng.random(len(clusters)) < rng.beta(6, 4, size=n_clusters)[clusters]
-            prediction = np.where(is_known, truth, rng.choice(N_EMOTIONS, size=len(clusters), p=shares))
-            models.append(cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters))
+            prediction = np.where(is_known, truth, rng.choice(KEMD.n_emotions, size=len(clusters), p=shares))
+            models.append(
+                cluster_sums.confusion_sums(truth=truth, prediction=prediction, clusters=clusters, n_classes=7)
+            )
         rejected += bootstrap.paired_bootstrap(*models, folds, clusters, n_resamples, seed=world).p_value[2] < 0.05
     return rejected / n_worlds
 
@@ -188,11 +192,37 @@ def test_concordance_over_small_folds_is_covered_as_often_from_either_side():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n_folds", "per_fold"), [(5, 40), (1, 200)])
-def test_macro_f1_with_rare_emotions_is_covered_nearly_as_often_as_it_says(n_folds, per_fold):
-    # a limit of the method: an emotion of one in fifty is missing from some resamples (plain percentiles: 0.80 and 0.92)
+def test_macro_f1_with_rare_emotions_is_covered_as_often_as_it_says(n_folds, per_fold):
+    # an emotion of one in fifty is missing from some resamples (plain percentiles: 0.80 and 0.92)
     below, above = misses_of_macro_f1(n_worlds=400, n_resamples=400, seed=15, n_folds=n_folds, per_fold=per_fold)
-    assert 0.90 <= 1 - below - above <= 0.97
-    assert max(below, above) < 0.09
+    assert 0.92 <= 1 - below - above <= 0.98
+    assert max(below, above) < 0.06
+
+
+@pytest.mark.slow
+def test_macro_f1_in_small_folds_with_rare_emotions_is_covered():
+    # the size of the demo grid; the bias-corrected percentiles of resamples covered 0.83 here: where the bias is as large
+    # as the standard error, they run out of resamples
+    below, above = misses_of_macro_f1(n_worlds=500, n_resamples=300, seed=16, n_folds=5, per_fold=15)
+    assert 1 - below - above >= 0.91
+
+
+def coverage_of_models_that_differ(n_worlds, seed):
+    """Shares of intervals over dialogues, and over folds, that hold the mean 0 of all models that could be trained."""
+    rng = np.random.default_rng(seed)
+    hits = np.zeros(2)
+    for world in range(n_worlds):
+        folds, clusters, _ = dialogues(rng, per_fold=15)
+        values = rng.normal(size=75)[clusters] + rng.normal(size=len(clusters)) + 0.6 * rng.normal(size=5)[folds]
+        both = bootstrap.cluster_intervals(mean_sums(values, clusters), folds, clusters, 100, seed=world)
+        hits += [one.low <= 0 <= one.high for one in both]
+    return hits / n_worlds
+
+
+def test_where_models_differ_by_fold_only_the_interval_over_folds_covers_their_mean():
+    over_dialogues, over_folds = coverage_of_models_that_differ(n_worlds=600, seed=18)
+    assert over_dialogues < 0.75
+    assert 0.92 <= over_folds <= 0.98
 
 
 @pytest.mark.slow

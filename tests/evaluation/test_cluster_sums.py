@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from sklearn.metrics import confusion_matrix, f1_score
 
+from erc.data import KEMD
 from erc.evaluation import cluster_sums
-from erc.labels import N_EMOTIONS
 
 pytestmark = pytest.mark.filterwarnings("error")  # undefined results are decided, not warned about
 
@@ -26,11 +26,13 @@ def world():
 
 
 def test_confusion_sums_hold_each_dialogues_confusion_matrix(world):
-    sums = cluster_sums.confusion_sums(truth=world["truth"], prediction=world["a"], clusters=world["clusters"])
+    sums = cluster_sums.confusion_sums(
+        truth=world["truth"], prediction=world["a"], clusters=world["clusters"], n_classes=7
+    )
     assert sums.clusters.tolist() == sorted(set(world["clusters"]))
     for name, matrix, size in zip(sums.clusters, sums.sums, sums.sizes, strict=True):
         rows = world["clusters"] == name
-        expected = confusion_matrix(world["truth"][rows], world["a"][rows], labels=range(N_EMOTIONS))
+        expected = confusion_matrix(world["truth"][rows], world["a"][rows], labels=range(KEMD.n_emotions))
         np.testing.assert_array_equal(matrix, expected)
         assert size == rows.sum()
 
@@ -57,15 +59,15 @@ def test_no_segment_has_no_score():
 
 @given(data=st.data(), n=st.integers(1, 30))
 def test_f1_by_emotion_agrees_with_scikit_learn_whichever_emotions_are_missing(data, n):
-    labels = hnp.arrays(np.int64, n, elements=st.integers(0, N_EMOTIONS - 1))
+    labels = hnp.arrays(np.int64, n, elements=st.integers(0, KEMD.n_emotions - 1))
     truth, prediction = data.draw(labels), data.draw(labels)
-    confusion = confusion_matrix(truth, prediction, labels=range(N_EMOTIONS))
-    expected = f1_score(truth, prediction, average=None, labels=range(N_EMOTIONS), zero_division=np.nan)
+    confusion = confusion_matrix(truth, prediction, labels=range(KEMD.n_emotions))
+    expected = f1_score(truth, prediction, average=None, labels=range(KEMD.n_emotions), zero_division=np.nan)
     np.testing.assert_allclose(cluster_sums.f1_by_emotion(confusion), expected, **EXACT)
     np.testing.assert_array_equal(
         cluster_sums.f1_by_emotion(np.stack([confusion] * 2))[1], cluster_sums.f1_by_emotion(confusion)
     )
-    assert np.isnan(cluster_sums.f1_by_emotion(np.zeros((N_EMOTIONS, N_EMOTIONS)))).all()
+    assert np.isnan(cluster_sums.f1_by_emotion(np.zeros((KEMD.n_emotions, KEMD.n_emotions)))).all()
 
 
 def ccc(truth, prediction):
@@ -121,8 +123,8 @@ def test_concordance_is_symmetric_and_within_one(truth, prediction):
 
 def test_labels_outside_the_vocabulary_are_refused():
     with pytest.raises(ValueError, match="prediction must hold class indices: expected integers 0 to 6"):
-        cluster_sums.confusion_sums(truth=[0, 1], prediction=[0, 7], clusters=[0, 0])
+        cluster_sums.confusion_sums(truth=[0, 1], prediction=[0, 7], clusters=[0, 0], n_classes=7)
     with pytest.raises(ValueError, match="truth must hold class indices"):
-        cluster_sums.confusion_sums(truth=[0, 0.5], prediction=[0, 1], clusters=[0, 0])
+        cluster_sums.confusion_sums(truth=[0, 0.5], prediction=[0, 1], clusters=[0, 0], n_classes=7)
     with pytest.raises(ValueError, match="One value per segment"):
         cluster_sums.moment_sums(truth=[1.0, 2.0], prediction=[1.0], clusters=[0, 0])

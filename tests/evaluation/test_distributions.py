@@ -13,18 +13,18 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import accuracy_score, log_loss
 
+from erc.data import KEMD
 from erc.evaluation import distributions as evaluation_distributions
-from erc.labels import N_EMOTIONS
 
 pytestmark = pytest.mark.filterwarnings("error")  # undefined results are decided, not warned about
 
 
 def soft_labels(rng, n):
-    return rng.multinomial(10, rng.dirichlet(np.ones(N_EMOTIONS), n)) / 10
+    return rng.multinomial(10, rng.dirichlet(np.ones(KEMD.n_emotions), n)) / 10
 
 
 def predicted_probs(rng, n):
-    return rng.dirichlet(np.full(N_EMOTIONS, 0.7), n)
+    return rng.dirichlet(np.full(KEMD.n_emotions, 0.7), n)
 
 
 def test_jensen_shannon_divergence_is_the_square_of_scipys_distance():
@@ -54,14 +54,14 @@ def test_jensen_shannon_divergence_of_scipys_documented_example():
 
 
 def test_jensen_shannon_divergence_is_zero_for_equal_and_one_for_disjoint_distributions():
-    one_hot = np.eye(N_EMOTIONS)
+    one_hot = np.eye(KEMD.n_emotions)
     assert evaluation_distributions.jensen_shannon_divergence(truth=one_hot, prediction=one_hot) == 0
     assert (
         evaluation_distributions.jensen_shannon_divergence(truth=one_hot, prediction=np.roll(one_hot, 1, axis=1)) == 1
     )
 
 
-distributions = hnp.arrays(np.float64, (3, N_EMOTIONS), elements=st.floats(0, 1)).filter(
+distributions = hnp.arrays(np.float64, (3, KEMD.n_emotions), elements=st.floats(0, 1)).filter(
     lambda p: (p.sum(axis=1) > 0.01).all()
 ).map(lambda p: p / p.sum(axis=1, keepdims=True))  # fmt: skip
 
@@ -88,9 +88,9 @@ def test_cross_entropy_is_the_textbook_double_loop():
 
 def test_cross_entropy_of_hard_labels_is_scikit_learns_log_loss():
     rng = np.random.default_rng(3)
-    hard, prediction = rng.integers(N_EMOTIONS, size=80), predicted_probs(rng, 80)
-    result = evaluation_distributions.cross_entropy(truth=np.eye(N_EMOTIONS)[hard], prediction=prediction)
-    assert result == pytest.approx(log_loss(hard, prediction, labels=range(N_EMOTIONS)), abs=1e-9)
+    hard, prediction = rng.integers(KEMD.n_emotions, size=80), predicted_probs(rng, 80)
+    result = evaluation_distributions.cross_entropy(truth=np.eye(KEMD.n_emotions)[hard], prediction=prediction)
+    assert result == pytest.approx(log_loss(hard, prediction, labels=range(KEMD.n_emotions)), abs=1e-9)
 
 
 @given(truth=distributions, prediction=distributions)
@@ -121,7 +121,7 @@ def textbook_ece(hard_label, probs, n_bins):
 @pytest.mark.parametrize("n_bins", [1, 10, 15, 100])
 def test_calibration_error_is_the_textbook_loop_over_bins(n_bins):
     rng = np.random.default_rng(n_bins)
-    hard, probs = rng.integers(N_EMOTIONS, size=300), predicted_probs(rng, 300)
+    hard, probs = rng.integers(KEMD.n_emotions, size=300), predicted_probs(rng, 300)
     result = evaluation_distributions.expected_calibration_error(hard_label=hard, probs=probs, n_bins=n_bins)
     assert result == pytest.approx(textbook_ece(hard, probs, n_bins), abs=1e-9)
 
@@ -142,8 +142,8 @@ def test_a_confidence_on_an_edge_falls_into_the_bin_below():
 
 
 def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not_at_all():
-    probs = np.eye(N_EMOTIONS)
-    hard = np.arange(N_EMOTIONS)
+    probs = np.eye(KEMD.n_emotions)
+    hard = np.arange(KEMD.n_emotions)
     assert evaluation_distributions.expected_calibration_error(hard_label=hard, probs=probs) == 0
     assert evaluation_distributions.expected_calibration_error(hard_label=np.roll(hard, 1), probs=probs) == 1
 
@@ -163,7 +163,7 @@ def test_calibration_error_lies_between_the_one_bin_gap_and_one(probs, hard, n_b
 
 
 def test_no_segment_has_no_distribution_score():
-    empty = np.zeros((0, N_EMOTIONS))
+    empty = np.zeros((0, KEMD.n_emotions))
     assert math.isnan(evaluation_distributions.jensen_shannon_divergence(truth=empty, prediction=empty))
     assert math.isnan(evaluation_distributions.cross_entropy(truth=empty, prediction=empty))
     assert math.isnan(evaluation_distributions.expected_calibration_error(hard_label=np.zeros(0, int), probs=empty))
@@ -230,23 +230,29 @@ def test_every_way_to_vote_falls_into_the_stratum_of_its_largest_count():
     votes = all_votes()
     assert len(votes) == 8008
     names = {10: "10/10", 9: "8-9", 8: "8-9", 7: "6-7", 6: "6-7", 5: "<=5", 4: "<=5", 3: "<=5", 2: "<=5"}
-    assert evaluation_distributions.agreement_stratum(votes).tolist() == [names[max(row)] for row in votes.tolist()]
+    assert evaluation_distributions.agreement_stratum(votes, 10).tolist() == [names[max(row)] for row in votes.tolist()]
     assert set(evaluation_distributions.AGREEMENT_STRATA) == set(names.values())
 
 
 def test_no_segment_has_no_stratum():
-    assert evaluation_distributions.agreement_stratum(np.zeros((0, 7), int)).shape == (0,)
+    assert evaluation_distributions.agreement_stratum(np.zeros((0, 7), int), 10).shape == (0,)
 
 
 @pytest.mark.parametrize(
-    ("votes", "message"),
+    ("votes", "n_raters", "message"),
     [
-        ([[9, 0, 0, 0, 0, 0, 0]], "Strata are defined for 10 raters"),
-        ([[11, -1, 0, 0, 0, 0, 0]], "Strata are defined for 10 raters"),
-        ([[10, 0, 0]], "Votes need one count per emotion"),
-        ([10, 0, 0, 0, 0, 0, 0], "Votes need one count per emotion"),
+        ([[9, 0, 0, 0, 0, 0, 0]], 10, "Votes must be those of all raters"),
+        ([[11, -1, 0, 0, 0, 0, 0]], 10, "Votes must be those of all raters"),
+        ([[4, -1]], None, "Votes must be those of all raters"),
+        ([10, 0, 0, 0, 0, 0, 0], 10, "Votes need one count per emotion"),
     ],
 )
-def test_votes_of_other_than_ten_raters_have_no_stratum(votes, message):
+def test_votes_that_are_not_those_of_all_raters_have_no_stratum(votes, n_raters, message):
     with pytest.raises(ValueError, match=message):
-        evaluation_distributions.agreement_stratum(votes)
+        evaluation_distributions.agreement_stratum(votes, n_raters)
+
+
+def test_strata_of_raters_that_differ_in_number_are_shares_and_a_segment_without_votes_has_none():
+    votes = [[3, 2], [2, 3], [4, 1], [1, 1], [1, 0], [0, 0], [4, 6]]
+    shares = ["60-79 %", "60-79 %", "80-99 %", "<60 %", "100 %", "", "60-79 %"]  # 3/5, 3/5, 4/5, 1/2, 1/1, none, 6/10
+    assert evaluation_distributions.agreement_stratum(votes, None).tolist() == shares

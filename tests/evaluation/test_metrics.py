@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -10,8 +11,12 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score, roc_auc_score
 
-from erc.evaluation.metrics import HEADLINE, auroc, concordance, evaluate, majority_prediction
-from erc.labels import EMOTIONS
+from erc.data import EMOTIONS, KEMD
+from erc.evaluation import metrics
+from erc.evaluation.metrics import ON_EMOTIONS, auroc, concordance, majority_prediction
+
+evaluate = functools.partial(metrics.evaluate, label_space=KEMD)
+HEADLINE = (*ON_EMOTIONS, "ccc_valence", "ccc_arousal")
 
 seeds = st.integers(0, 10_000)
 few = settings(max_examples=10)  # an evaluation takes scikit-learn some 20 ms
@@ -278,7 +283,7 @@ def test_the_majority_row_predicts_the_most_frequent_untied_emotion_and_the_mean
         "is_tied": np.array([True, True, False, False, False, False]),
         "va": np.array([[1.0, 2.0], [2.0, 3.0], [3.0, 3.0], [2.0, 5.0], [4.0, 1.0], [3.0, 4.0]]),
     }
-    probs, va = majority_prediction(**train, n=3)
+    probs, va = majority_prediction(**train, n_emotions=7, n=3)
     assert probs.tolist() == [[0, 0, 0, 1, 0, 0, 0]] * 3  # neutral: twice untied, happy only once
     assert va.tolist() == [[2.5, 3.0]] * 3  # over all six, tied ones too
     fold = draw_fold(8, 50)
@@ -292,6 +297,6 @@ def test_the_majority_row_predicts_the_most_frequent_untied_emotion_and_the_mean
 
 def test_the_majority_of_tied_segments_only_is_their_hard_label():
     probs, _ = majority_prediction(
-        hard_label=np.array([5, 5, 1]), is_tied=np.array([True] * 3), va=np.ones((3, 2)), n=1
+        hard_label=np.array([5, 5, 1]), is_tied=np.array([True] * 3), va=np.ones((3, 2)), n_emotions=7, n=1
     )
     assert probs[0].argmax() == 5

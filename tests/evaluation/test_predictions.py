@@ -14,17 +14,15 @@ import torch
 from datasets import Dataset
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from kemd_columns import COLUMNS, PROB, SOFT, TRUTH, VOTES
 from omegaconf import OmegaConf
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score
 
 import train  # noqa: F401  registers the configuration's resolvers
+from erc.data import EMOTIONS, KEMD
 from erc.datasets import HF_KEMD
 from erc.evaluation.predictions import (
-    COLUMNS,
-    PROB,
-    SOFT,
-    TRUTH,
-    VOTES,
+    evaluate_groups,
     evaluate_majority,
     evaluate_table,
     make_result,
@@ -34,13 +32,12 @@ from erc.evaluation.predictions import (
     write_fold,
 )
 from erc.files import write_atomically
-from erc.labels import EMOTIONS
 from erc.training.run import train_fold
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 KEYS = (
-    ["schema", "experiment", "fusion", "target", "fold", "protocol", "seed", "corpora", "is_synthetic"]
-    + ["n_train", "n_chosen_on", "n_reported_on"]
+    ["schema", "experiment", "fusion", "target", "fold", "protocol", "seed", "n_threads", "corpora", "is_synthetic"]
+    + ["label_space", "n_folds", "n_train", "n_chosen_on", "n_reported_on", "n_unlabelled", "metrics_by_group"]
     + ["selected", "best_epoch_per_metric", "history", "majority", "majority_by_corpus", "human", "fingerprint", "code"]
     + ["versions", "seconds", "peak_memory_mb", "predictions_sha256", "result_sha256"]
 )
@@ -48,7 +45,7 @@ FACTS = {
     "experiment": "demo", "fusion": "tensor_mixer", "target": "peakl", "fold": 2, "protocol": "paper", "seed": 1,
     "corpora": ["kemdy19"], "is_synthetic": True, "n_chosen_on": 33, "human": {"weighted_f1": math.nan},
     "fingerprint": "0" * 16, "code": {"model/heads.py": "0" * 12}, "versions": {"torch": "1"}, "seconds": 1.5,
-    "peak_memory_mb": 100.0,
+    "peak_memory_mb": 100.0, "label_space": KEMD, "n_folds": 5,
 }  # fmt: skip
 
 
@@ -113,6 +110,11 @@ def test_every_figure_can_be_had_again_from_the_predictions(fold, predictions):
 def test_result_json_has_the_keys_of_its_schema(fold):
     result = json.loads((fold[1] / "result.json").read_text(encoding="utf-8"))
     assert sorted(result) == sorted(KEYS)
+    by_group, all_segments = result["metrics_by_group"], result["selected"]["metrics"]
+    assert list(by_group) == ["gender:F", "gender:M", "style:scripted", "style:spontaneous"]
+    for kind in ("gender", "style"):  # every segment is in one group of each kind
+        parts = [by_group[name]["n_scored"] for name in by_group if name.startswith(kind)]
+        assert min(parts) > 0 and sum(parts) == all_segments["n_scored"]
     assert sorted(result["selected"]) == ["epoch", "metrics", "metrics_by_corpus"]
     assert result == json.loads(json.dumps(fold[0]))  # what train_fold returned
     assert (result["schema"], result["fold"], result["protocol"], result["seed"]) == (2, 2, "paper", 42)
@@ -155,7 +157,7 @@ def test_predictions_hold_the_truth_and_read_back_digit_by_digit(fold, predictio
     np.testing.assert_allclose(predictions[PROB].sum(axis=1), 1, atol=1e-15)
     # the very numbers: written again, the file is the same to the byte
     assert predictions.to_csv(index=False) == (fold[1] / "predictions.csv").read_text(encoding="utf-8")
-    again = evaluate_table(predictions)
+    again = evaluate_table(predictions, KEMD)
     for name, value in fold[0]["selected"]["metrics"].items():
         assert math.isnan(again[name]) if value is None else again[name] == value, name
 
@@ -261,7 +263,7 @@ def test_what_is_selected_does_not_come_from_the_best_epochs():
     table = make_table()
     history = [{"epoch": 0, "valid/weighted_f1": 0.99}, {"epoch": 1, "valid/weighted_f1": 0.2}]
     result = make_result(table, table, history, 1, FACTS)
-    assert result["selected"]["metrics"]["weighted_f1"] == evaluate_table(table)["weighted_f1"] != 0.99
+    assert result["selected"]["metrics"]["weighted_f1"] == evaluate_table(table, KEMD)["weighted_f1"] != 0.99
     assert result["best_epoch_per_metric"]["weighted_f1"] == {"epoch": 0, "value": 0.99}
 
 
@@ -307,7 +309,7 @@ def make_gathered(table: pd.DataFrame) -> dict[str, np.ndarray]:
 def test_predictions_find_their_segments_whatever_the_order():
     table = make_table()
     shuffled = table.sample(frac=1, random_state=3)
-    found = predictions_table(make_data_set(table), make_gathered(shuffled))
+    found = predictions_table(make_data_set(table), KEMD, make_gathered(shuffled))
     pd.testing.assert_frame_equal(found, table, check_dtype=False)
 
 
@@ -317,19 +319,19 @@ def test_a_segment_that_is_missing_on_one_side_is_an_error(side):
     ds = make_data_set(table[1:] if side == "data set" else table)
     gathered = make_gathered(table if side == "data set" else table[1:])
     with pytest.raises(ValueError, match="Every segment is predicted once: 1 of"):
-        predictions_table(ds, gathered)
+        predictions_table(ds, KEMD, gathered)
 
 
 def test_truth_holds_the_raters_shares():
     table = make_table()
     pd.testing.assert_frame_equal(
-        truth_table(make_data_set(table))[SOFT], table[SOFT], check_exact=False, atol=1e-15, rtol=0
+        truth_table(make_data_set(table), KEMD)[SOFT], table[SOFT], check_exact=False, atol=1e-15, rtol=0
     )
 
 
 def test_truth_holds_the_raters_votes_and_the_recording_of_each_segment():
     table = make_table().assign(session=range(12), dialogue=[f"Sess{i:02d}_impro01" for i in range(12)])
-    found = truth_table(make_data_set(table))
+    found = truth_table(make_data_set(table), KEMD)
     assert found.columns.tolist() == TRUTH
     names = ["segment_id", "session", "dialogue", *VOTES]
     pd.testing.assert_frame_equal(found[names], table[names], check_dtype=False)
@@ -347,7 +349,7 @@ def test_the_majority_of_another_training_set_is_another_row():
     table = make_table(30)
     table["is_tied"] = False
     for emotion in range(7):
-        found = evaluate_majority(table, table.assign(hard_label=emotion))
+        found = evaluate_majority(table, table.assign(hard_label=emotion), KEMD)
         assert found["accuracy"] == pytest.approx((table["hard_label"] == emotion).mean())
 
 
@@ -360,3 +362,14 @@ def test_the_summary_shows_the_model_above_the_majority():
     assert shown["weighted_f1"] == f"{result['selected']['metrics']['weighted_f1']:.3f}"
     result["selected"]["metrics"]["uar"] = None
     assert "-" in summary_text(result).splitlines()[1].split()
+
+
+def test_metrics_by_group_are_those_of_the_group_s_segments_alone(fold, predictions):
+    sexes = np.where(np.arange(len(predictions)) % 3 == 0, "F", np.where(np.arange(len(predictions)) % 3 == 1, "M", ""))
+    order = np.random.default_rng(0).permutation(len(predictions))  # by id, and not by place
+    groups = pd.DataFrame({"gender": sexes}, index=predictions["segment_id"]).iloc[order]
+    found = evaluate_groups(predictions, groups, KEMD)
+    assert list(found) == ["gender:F", "gender:M"]  # who is of no known sex is in no group
+    for name in "FM":
+        alone = evaluate_table(predictions[sexes == name], KEMD)
+        assert found[f"gender:{name}"] == pytest.approx(alone, nan_ok=True) and alone["n_scored"] > 0

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from transformers import RobertaConfig, RobertaModel, Wav2Vec2Config, Wav2Vec2Model
 
+from erc.data import KEMD
 from erc.data.collate import Collator, InputCollator, Inputs
 from erc.model import encoders as encoders_module
 from erc.model.emotion_model import EmotionModel, Prediction
@@ -60,7 +61,7 @@ def build(audio: str = "tiny", text: str = "tiny", **options) -> EmotionModel:
         "audio": functools.partial(AudioEncoder, audio, **options),
         "text": functools.partial(TextEncoder, text),
     }
-    return EmotionModel(encoders, FUSION)
+    return EmotionModel(encoders, FUSION, KEMD)
 
 
 def draw_rows(lengths: tuple[int, ...] = LENGTHS, texts: tuple[str, ...] = TEXTS) -> list[dict]:
@@ -159,7 +160,7 @@ def test_a_batch_of_very_short_clips_trains(saved, audio):
 
 
 def test_heads_are_one_linear_map_each():
-    heads, fused = Heads(5), torch.randn(3, 5)
+    heads, fused = Heads(5, KEMD), torch.randn(3, 5)
     emotion, va = heads(fused)
     torch.testing.assert_close(emotion, fused @ heads.emotion.weight.T + heads.emotion.bias)
     torch.testing.assert_close(va, fused @ heads.va.weight.T + heads.va.bias)
@@ -191,19 +192,21 @@ def never_called():
 
 @pytest.mark.parametrize("fusion", [OneModality, functools.partial(OneModality)])
 def test_an_encoder_that_the_fusion_does_not_use_is_not_built(fusion):
-    model = EmotionModel({"audio": functools.partial(AudioEncoder, "tiny"), "text": never_called}, fusion)
+    model = EmotionModel({"audio": functools.partial(AudioEncoder, "tiny"), "text": never_called}, fusion, KEMD)
     assert model.encoders.keys() == {"audio"} and model.unused == ("text",) and model.fusion.given == {"audio": 64}
     assert predict(model, draw_rows()).emotion_logits.shape == (4, 7)
 
 
 def test_a_fusion_of_text_alone_builds_no_audio_encoder():
-    model = EmotionModel({"audio": never_called, "text": functools.partial(TextEncoder, "tiny")}, OtherModality)
+    model = EmotionModel({"audio": never_called, "text": functools.partial(TextEncoder, "tiny")}, OtherModality, KEMD)
     assert model.encoders.keys() == {"text"} and model.unused == ("audio",) and model.fusion.given == {"text": 64}
     assert predict(model, draw_rows()).emotion_logits.shape == (4, 7)
 
 
 def test_a_modality_that_the_fusion_does_not_read_may_be_missing():
-    model = EmotionModel({"audio": never_called, "text": functools.partial(TextEncoder, "tiny")}, OtherModality).eval()
+    model = EmotionModel(
+        {"audio": never_called, "text": functools.partial(TextEncoder, "tiny")}, OtherModality, KEMD
+    ).eval()
     with torch.no_grad():
         alone = model({"text": make_inputs(draw_rows())["text"]})
         assert torch.equal(alone.emotion_logits, predict(model, draw_rows()).emotion_logits)
@@ -219,7 +222,7 @@ def test_a_modality_that_the_fusion_reads_and_the_inputs_lack_is_an_error_that_n
 
 def test_a_modality_without_an_encoder_is_an_error_that_names_it():
     with pytest.raises(ValueError, match=r"expected audio, text, got text\. Add encoders\.audio"):
-        EmotionModel({"text": functools.partial(TextEncoder, "tiny")}, FUSION)
+        EmotionModel({"text": functools.partial(TextEncoder, "tiny")}, FUSION, KEMD)
 
 
 # --- another modality -------------------------------------------------------------------------------------------------
@@ -253,7 +256,7 @@ def test_a_third_modality_is_an_encoder_and_a_fusion_that_names_it():
         "text": functools.partial(TextEncoder, "tiny"),
         "pulse": functools.partial(Pulse, 5),
     }
-    model = EmotionModel(encoders, Three)
+    model = EmotionModel(encoders, Three, KEMD)
     assert list(model.parts()) == ["audio", "text", "pulse", "fusion", "heads"]
     pulse = {"values": torch.full((4, 9), 70.0), "mask": torch.ones(4, 9, dtype=torch.bool)}
     prediction = model(make_inputs(draw_rows()) | {"pulse": pulse})
@@ -274,7 +277,7 @@ def test_weights_are_drawn_for_audio_text_fusion_heads_in_this_order():
     torch.manual_seed(3)
     audio, text = AudioEncoder("tiny"), TextEncoder("tiny")
     fusion = FUSION(dims={"audio": audio.dim, "text": text.dim})
-    expected = [*audio.parameters(), *text.parameters(), *fusion.parameters(), *Heads(fusion.dim).parameters()]
+    expected = [*audio.parameters(), *text.parameters(), *fusion.parameters(), *Heads(fusion.dim, KEMD).parameters()]
     found = list(build().parameters())  # from the same seed
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True)) and len(found) > 90
 
@@ -294,7 +297,7 @@ def test_weights_of_a_group_norm_model_load_again(saved):
 def test_a_prediction_does_not_change_with_the_labels():
     model, rows = build().eval(), draw_rows()
     others = [row | {"votes": [10, 0, 0, 0, 0, 0, 0], "hard_label": 0, "valence": 1.0} for row in rows]
-    collate = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "soft")
+    collate = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "soft")
     first, second = collate(rows), collate(others)
     assert not torch.equal(first["target"], second["target"])
     with torch.no_grad():

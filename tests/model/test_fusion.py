@@ -13,6 +13,7 @@ from hydra.utils import get_class as locate
 from omegaconf import OmegaConf
 from torch.nn import functional
 
+from erc.data import KEMD
 from erc.model import fusion as fusions
 from erc.model.emotion_model import EmotionModel
 from erc.model.encoders import AudioEncoder, TextEncoder
@@ -116,7 +117,7 @@ def randomise(*modules: torch.nn.Module) -> None:
 
 @torch.no_grad()
 def test_tensor_mixer_and_heads_equal_the_equations():
-    fusion, heads, inputs = TensorMixer(dims(7, 9), **SMALL), Heads(10), draw_inputs()
+    fusion, heads, inputs = TensorMixer(dims(7, 9), **SMALL), Heads(10, KEMD), draw_inputs()
     randomise(fusion, heads)
     ours = torch.cat(heads(fuse(fusion, *inputs)), dim=1)
     expected = tensor_mixer_by_hand(fusion, heads, inputs, patch=4, depth=3)
@@ -129,7 +130,7 @@ def test_tensor_mixer_and_heads_equal_the_equations():
 def test_tensor_mixer_equals_the_equations_at_the_paper_s_size():
     torch.manual_seed(0)
     options = as_configured("tensor_mixer")
-    fusion, heads, inputs = TensorMixer(dims(1024, 1024), **options).eval(), Heads(512), draw_inputs(1024, 1024)
+    fusion, heads, inputs = TensorMixer(dims(1024, 1024), **options).eval(), Heads(512, KEMD), draw_inputs(1024, 1024)
     ours = torch.cat(heads(fuse(fusion, *inputs)), dim=1)
     torch.testing.assert_close(ours, tensor_mixer_by_hand(fusion, heads, inputs, 16, 12), rtol=0, atol=1e-5)
 
@@ -154,7 +155,7 @@ def n_parameters(*modules: torch.nn.Module) -> int:
 def test_mixer_and_heads_have_the_published_number_of_parameters():
     fusion = TensorMixer(dims(1024, 1024), **as_configured("tensor_mixer"))
     # 9,623,561: published, mixer with its linear map to 7 + 2
-    assert n_parameters(fusion.mixer, Heads(fusion.dim)) == 9_623_561
+    assert n_parameters(fusion.mixer, Heads(fusion.dim, KEMD)) == 9_623_561
     assert n_parameters(fusion.mixer) == 9_618_944
     # two projections of 1024 to 256
     assert n_parameters(fusion) - n_parameters(fusion.mixer) == 2 * (1024 * 256 + 256)
@@ -419,7 +420,7 @@ def test_one_modality_alone_does_not_build_the_other_s_encoder(name, missing):
 
     cls, options = OTHERS[name]
     built = {"audio": functools.partial(AudioEncoder, "tiny"), "text": functools.partial(TextEncoder, "tiny")}
-    model = EmotionModel(built | {missing: never}, functools.partial(cls, **options)).eval()
+    model = EmotionModel(built | {missing: never}, functools.partial(cls, **options), KEMD).eval()
     assert missing not in model.parts() and model.unused == (missing,)
     torch.manual_seed(1)
     inputs = {
@@ -433,7 +434,7 @@ def test_one_modality_alone_does_not_build_the_other_s_encoder(name, missing):
     assert torch.equal(model(inputs | {missing: other}).va, expected.va)
     # control: a fusion of both builds both
     with pytest.raises(AssertionError, match=f"the {missing} encoder was built"):
-        EmotionModel(built | {missing: never}, functools.partial(Concat, **OTHERS["concat"][1]))
+        EmotionModel(built | {missing: never}, functools.partial(Concat, **OTHERS["concat"][1]), KEMD)
 
 
 # --- a fusion is found by its name ------------------------------------------------------------------------------------
