@@ -1,4 +1,7 @@
-"""The public door to the corpora: ``HF_KEMD``, a view of the data set for one mode, fold and selection.
+"""The public door to the corpora: ``HF_KEMD``, a view of KEMDy19 and KEMDy20 for one mode, fold and selection.
+
+``HF_Manifest`` (``erc/manifests.py``) is the same for any other corpus, and ``HF_CrossCorpus`` (``erc/cross_corpora.py``) trains on
+some corpora and reports another; both can be imported from here.
 
 Comes in: corpora under ``root``. Goes out: ``HF_KEMD(...).ds``, a ``datasets.Dataset`` with 16-bit unpadded waveforms.
 There is one build per corpus (``erc/data/build.py``). Modes, folds, ``exclude``, ``transcript`` and ``drop_tied`` are
@@ -9,30 +12,34 @@ Prebuild and look: ``python -m fire erc.datasets HF_KEMD --mode=train --validati
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 from annotated_types import Ge, Interval
 from datasets import Dataset, concatenate_datasets
 
+from erc.cross_corpora import HF_CrossCorpus
 from erc.data import (
+    CORPORA,
+    EMOTIONS,
+    KEMD,
+    N_FOLDS,
     SAMPLE_RATE,
     Annotations,
-    BadSegment,
     Build,
     Corpus,
     Exclude,
     Mode,
-    Note,
     Protocol,
     TranscriptKind,
     assign_folds,
     check_choice,
     check_num_proc,
+    check_room,
     check_split,
     find_folder,
     is_synthetic,
@@ -40,16 +47,30 @@ from erc.data import (
     read_source,
     sessions_text,
     split,
+    with_checksums,
 )
-from erc.labels import EMOTIONS
+from erc.files import keep_private
+from erc.manifests import HF_Manifest
+from erc.mistakes import is_run_by_fire, tell_plainly_at_the_end
+from erc.views import About, Choice, OnBadSegment, SegmentDataset, check_num_data, name_some, open_build, report_bad
 
-OnBadSegment = Literal["raise", "skip"]
+__all__ = [
+    "HF_KEMD",
+    "HF_CrossCorpus",
+    "HF_Manifest",
+    "SegmentDataset",
+    "class_of",
+    "count_folds",
+    "fingerprint_of",
+    "without_specials",
+]
 
-MAX_NAMED = 20
-"""A message names this many bad segments; ``HF_KEMD.bad`` holds all of them."""
+if is_run_by_fire():
+    keep_private()
+    tell_plainly_at_the_end()
 
 
-class HF_KEMD:
+class HF_KEMD(SegmentDataset):
     """KEMDy19 and KEMDy20 as one Hugging Face data set.
 
     Args:
@@ -65,13 +86,13 @@ class HF_KEMD:
         transcript: ``raw`` keeps the transcribers' tags, ``clean`` strips them.
         on_bad_segment: ``raise`` stops where segments of the selection cannot be used, and names them; ``skip`` goes
             on without them, and says how many.
-        protocol: ``paper`` or ``nested`` (see ``erc.data.split``).
+        protocol: ``paper``, ``nested`` or ``last`` (see ``erc.data.split``).
         drop_tied: Leave tied segments out (training on hard labels does).
 
     Attributes:
         ds: ``datasets.Dataset``, one row a segment: segment_id, corpus, session, dialogue, speaker, gender, start and
-            end (seconds), waveform (int16, 16 kHz, unpadded), n_samples, transcript, votes (7 counts in ``EMOTIONS``
-            order), hard_label (index into ``EMOTIONS``), is_tied, valence and arousal (1 to 5), the ten raters' values
+            end (seconds), waveform (int16, 16 kHz, unpadded), n_samples, transcript, votes (7 counts in the order of
+            ``label_space``), hard_label (index of an emotion), is_tied, valence and arousal (1 to 5), the ten raters' values
             and the bio-signal cells of the annotation files (NaN where there are none).
         notes: Known defects of the corpora that were handled; each prints as one line.
         bad: Segments of the selection that cannot be used, and annotation rows that cannot be read.
@@ -104,14 +125,15 @@ class HF_KEMD:
         check_choice("transcript", transcript, TranscriptKind)
         check_choice("on_bad_segment", on_bad_segment, OnBadSegment)
         check_num_proc(num_proc)
-        _check_num_data(num_data)
+        check_num_data(num_data)
         self.mode, self.validation_fold, self.dataset_name = mode, validation_fold, dataset_name
+        self.label_space, self.n_folds = KEMD, N_FOLDS
 
         corpora = parse_dataset_name(dataset_name)
         folders = [find_folder(corpus, root) for corpus in corpora]
-        sources = [_read(corpus, folder) for corpus, folder in zip(corpora, folders, strict=True)]
+        sources = [_read(corpus, folder, Path(cache_dir)) for corpus, folder in zip(corpora, folders, strict=True)]
         self.is_synthetic = any(is_synthetic(folder) for folder in folders)
-        self.notes: list[Note] = [note for source in sources for note in source.notes]
+        self.notes = [note for source in sources for note in source.notes]
 
         table = pd.concat([source.table for source in sources], ignore_index=True)
         is_held = split(assign_folds(table), validation_fold, mode, protocol)
@@ -122,40 +144,71 @@ class HF_KEMD:
                 f"{sessions_text(table['session'])}. Choose another validation_fold, or add the missing sessions."
             )
 
-        parts = []
+        choices = []
         for corpus, source in zip(corpora, sources, strict=True):
             rows = selected[selected["corpus"] == corpus.name]
-            parts.append(_open(corpus, source.table, rows, Path(cache_dir), num_proc, is_quick=num_data is not None))
+            choices.append(_choose(corpus, source.table, rows, Path(cache_dir), is_quick=num_data is not None))
+        check_room([one.build for one in choices if len(one.rows) and not one.build.is_ready()])
+        parts = [open_build(one, num_proc) for one in choices]
         self.fingerprint = "-".join(part.fingerprint for part in parts)
         bad = [problem for source in sources for problem in source.bad]
         bad += [problem for part in parts for problem in part.bad]
-        self.bad: list[BadSegment] = [problem for problem in bad if problem.in_paper or exclude == "none"]
+        self.bad = [problem for problem in bad if problem.in_paper or exclude == "none"]
         if self.bad:
-            _report(self.bad, on_bad_segment)
+            report_bad(self.bad, on_bad_segment)
 
         ds = concatenate_datasets([part.ds for part in parts if part.ds is not None])
         if not len(ds):
             raise ValueError(
                 f"No segment is left for {self.describe()}: all {len(selected)} are bad. Repair the files."
             )
-        self.ds: Dataset = _finish(ds, transcript)
-
-    def __len__(self) -> int:
-        """Number of segments."""
-        return len(self.ds)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """One segment as a dictionary; arrays as NumPy."""
-        return self.ds.with_format("numpy", dtype=None)[index]
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Segments one by one."""
-        return iter(self.ds.with_format("numpy", dtype=None))
+        self.ds = _finish(ds, transcript)
 
     def describe(self) -> str:
         """Which view this is, in a few words."""
         fold = "no split" if self.validation_fold == -1 else f"validation_fold {self.validation_fold}"
         return f"{self.dataset_name}, {self.mode}, {fold}"
+
+    def folds(self) -> np.ndarray:
+        """(N,) fold of each segment of ``ds``."""
+        return assign_folds(self.ds.select_columns(["corpus", "session", "speaker", "segment_id"]).to_pandas())
+
+    @classmethod
+    def fingerprint_of(cls, options: dict[str, Any], base: Path) -> str:
+        """See ``SegmentDataset.fingerprint_of``; files whose checksum is not kept yet are read for it."""
+        from erc.data import corpora_fingerprint
+
+        named = {"dataset_name": "kemdy19-kemdy20", "root": "data", "cache_dir": "cache"} | options
+        return corpora_fingerprint(named["dataset_name"], str(base / named["root"]), str(base / named["cache_dir"]))
+
+    @classmethod
+    def count_folds(cls, options: dict[str, Any], base: Path) -> int:
+        """See ``SegmentDataset.count_folds``."""
+        return N_FOLDS
+
+    @classmethod
+    def about(cls, options: dict[str, Any], base: Path) -> About:
+        """See ``SegmentDataset.about``."""
+        corpora = parse_dataset_name(options.get("dataset_name", "kemdy19-kemdy20"))
+        folders = [find_folder(corpus, str(base / options.get("root", "data"))) for corpus in corpora]
+        return About(KEMD, tuple(corpus.name for corpus in corpora), any(map(is_synthetic, folders)))
+
+    @classmethod
+    def complaints(cls, options: dict[str, Any]) -> list[str]:
+        """See ``SegmentDataset.complaints``."""
+        found = []
+        for corpus in parse_dataset_name(options.get("dataset_name", "kemdy19-kemdy20")):
+            try:
+                find_folder(corpus, options.get("root", "data"))
+            except OSError as err:
+                found.append(str(err))
+        return found
+
+    def groups(self) -> pd.DataFrame:
+        """See ``SegmentDataset``: speaker's sex, and scripted or spontaneous speech, which the dialogue's name tells."""
+        names = self.ds.select_columns(["segment_id", "corpus", "dialogue"]).to_pandas()
+        style = [CORPORA[corpus].style(name) for corpus, name in zip(names["corpus"], names["dialogue"], strict=True)]
+        return super().groups().assign(style=style)
 
     def __str__(self) -> str:
         """Short summary; what ``python -m fire`` prints."""
@@ -178,20 +231,15 @@ class HF_KEMD:
         return "\n".join(lines)
 
 
-def _check_num_data(num_data: object) -> None:
-    if num_data is not None and (isinstance(num_data, bool) or not isinstance(num_data, int) or num_data < 1):
-        raise ValueError(f"num_data must be a positive whole number, or null for all segments: got {num_data!r}.")
-
-
-def _read(corpus: Corpus, folder: Path) -> Annotations:
-    """Annotations of a corpus, which must hold at least one segment."""
+def _read(corpus: Corpus, folder: Path, cache_dir: Path) -> Annotations:
+    """Annotations of a corpus with the checksums of its files; it must hold at least one segment."""
     source = read_source(corpus.name, str(folder.resolve()))
     if source.table.empty:
         raise ValueError(
             f"No annotated segment of {corpus.name} has both a wav and a txt under {folder / 'wav'}. "
-            f"{_name_some(source.bad)}Copy the whole corpus there."
+            f"{name_some(source.bad)}Copy the whole corpus there."
         )
-    return source
+    return replace(source, table=with_checksums(corpus, source.table, cache_dir))
 
 
 def _select(table: pd.DataFrame, exclude: Exclude, drop_tied: bool, num_data: int | None) -> pd.DataFrame:
@@ -203,56 +251,18 @@ def _select(table: pd.DataFrame, exclude: Exclude, drop_tied: bool, num_data: in
     return table if num_data is None else table.head(num_data)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What a view takes of one corpus."""
-
-    fingerprint: str
-    """Of the build of the whole corpus."""
-    ds: Dataset | None
-    """The view's rows; None where the view holds no segment of the corpus, so that nothing was opened."""
-    bad: list[BadSegment]
-    """Segments of the view whose media cannot be used."""
-
-
-def _open(
-    corpus: Corpus, table: pd.DataFrame, rows: pd.DataFrame, cache_dir: Path, num_proc: int | None, is_quick: bool
-) -> _Part:
-    """Opens a corpus's build, which is made first where it is missing.
+def _choose(corpus: Corpus, table: pd.DataFrame, rows: pd.DataFrame, cache_dir: Path, is_quick: bool) -> Choice:
+    """Chooses a corpus's build, which need not be there yet.
 
     Args:
         corpus: Facts of the corpus.
         table: All segments of the corpus.
         rows: Those of the view, in its order.
         cache_dir: Where builds are kept.
-        num_proc: Processes that read audio during a build.
         is_quick: Build no more than ``rows`` where no build of the whole corpus is there yet.
     """
     whole = Build(corpus, table, cache_dir)
-    if rows.empty:
-        return _Part(whole.fingerprint, None, [])
-    build = Build(corpus, rows, cache_dir) if is_quick and not whole.is_ready() else whole
-    ds, unreadable = build.load(num_proc)
-    position = pd.Index(ds.with_format("arrow")["segment_id"][:].to_pylist()).get_indexer(rows["segment_id"])
-    chosen = set(rows["segment_id"])
-    bad = [problem for problem in unreadable if problem.segment_id in chosen]
-    return _Part(whole.fingerprint, ds.select(position[position >= 0]), bad)
-
-
-def _report(bad: list[BadSegment], on_bad_segment: OnBadSegment) -> None:
-    """Stops with all bad segments, or says how many are left out."""
-    if on_bad_segment == "raise":
-        raise ValueError(
-            f"All segments must be usable: {len(bad)} are not. {_name_some(bad)} "
-            "Repair the files, or go on without these segments: dataset.on_bad_segment=skip."
-        )
-    print(f"{len(bad)} bad segments left out (on_bad_segment=skip). {_name_some(bad)}", file=sys.stderr)
-
-
-def _name_some(bad: list[BadSegment]) -> str:
-    named = "\n".join(f"  {problem}" for problem in bad[:MAX_NAMED])
-    rest = f"\n  and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
-    return f"Each is named with its file:\n{named}{rest}\n"
+    return Choice(whole, Build(corpus, rows, cache_dir) if is_quick and not whole.is_ready() else whole, rows)
 
 
 def _finish(ds: Dataset, transcript: TranscriptKind) -> Dataset:
@@ -260,3 +270,44 @@ def _finish(ds: Dataset, transcript: TranscriptKind) -> Dataset:
     if transcript == "raw":
         return ds.remove_columns(["transcript_clean", "in_paper"])
     return ds.remove_columns(["transcript", "in_paper"]).rename_column("transcript_clean", "transcript")
+
+
+def class_of(options: dict[str, Any]) -> type[SegmentDataset]:
+    """The class that the options of a configuration's group ``dataset`` build.
+
+    Raises:
+        ValueError: They name none.
+    """
+    known: dict[str, type[SegmentDataset]] = {
+        f"erc.datasets.{one.__name__}": one for one in (HF_KEMD, HF_Manifest, HF_CrossCorpus)
+    }
+    target = options.get("_target_", "erc.datasets.HF_KEMD")
+    if target not in known:
+        raise ValueError(f"dataset._target_ must be one of {', '.join(known)}: got {target!r}.")
+    return known[target]
+
+
+def without_specials(options: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a data set: its options without those of Hydra (``_target_``, ``_partial_``).
+
+    A data set among them, as ``HF_CrossCorpus`` has, stands as Hydra makes it: as its class with its arguments.
+    """
+    return {name: _made(value) for name, value in options.items() if not name.startswith("_")}
+
+
+def _made(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "_target_" in value:
+        return partial(class_of(value), **without_specials(value))
+    return {name: _made(one) for name, one in value.items()}
+
+
+def fingerprint_of(options: dict[str, Any], base: str | Path = ".") -> str:
+    """Fingerprint of the data set of a configuration; see ``SegmentDataset.fingerprint_of``."""
+    return class_of(options).fingerprint_of(without_specials(options), Path(base))
+
+
+def count_folds(options: dict[str, Any], base: str | Path = ".") -> int:
+    """Folds of the data set of a configuration; see ``SegmentDataset.count_folds``."""
+    return class_of(options).count_folds(without_specials(options), Path(base))

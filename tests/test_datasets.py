@@ -327,7 +327,7 @@ def test_silence_that_is_known_stays_in_and_other_silence_is_bad(changeable, sma
     [
         ({"mode": "dev"}, "mode must be one of train, valid, test: got 'dev'"),
         ({"validation_fold": 5}, "validation_fold must be 0 to 4, or -1 for no split: got 5"),
-        ({"protocol": "loso"}, "protocol must be one of paper, nested: got 'loso'"),
+        ({"protocol": "loso"}, "protocol must be one of paper, nested, last, cross_corpus: got 'loso'"),
         ({"dataset_name": "iemocap"}, "dataset_name names corpora .* got 'iemocap'"),
         ({"exclude": "all"}, "exclude must be one of paper, none: got 'all'"),
         ({"transcript": "tags"}, "transcript must be one of raw, clean: got 'tags'"),
@@ -396,3 +396,16 @@ def test_the_prebuild_command_prints_a_summary(corpora, cache_dir, dataset_name)
 def test_the_prebuild_command_refuses_a_misspelt_option_by_name(corpora, cache_dir):
     ran = run_fire("--mode=valid", "--validation_folds=4", f"--root={corpora}", f"--cache_dir={cache_dir}")
     assert ran.returncode != 0 and "validation_folds" in ran.stderr
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+def test_groups_are_the_speaker_s_sex_and_the_kind_of_speech(corpora, cache_dir):
+    view = HF_KEMD("train", 4, root=str(corpora), cache_dir=str(cache_dir))
+    groups = view.groups()
+    assert groups.index.tolist() == view.ds["segment_id"][:] and groups.columns.tolist() == ["gender", "style"]
+    for name, (gender, style) in zip(groups.index, groups.to_numpy(), strict=True):
+        # KEMDy19: Sess01_script01_F001, Sess01_impro01_F001; KEMDy20, whose scripts are topics: Sess01_script01_User001F_001
+        is_kemdy20 = "_User" in name
+        assert gender == (name.split("_")[2][-1] if is_kemdy20 else name.split("_")[2][0])
+        assert style == ("scripted" if "_script" in name and not is_kemdy20 else "spontaneous")
+    assert set(groups["gender"]) == {"F", "M"} and set(groups["style"]) == {"scripted", "spontaneous"}

@@ -9,12 +9,20 @@
     kemdy.py         annotation CSVs -> table of segments
     folds.py         sessions -> folds; fold and mode -> segments
     media.py         wav -> waveform, txt -> transcript
+    checksums.py     content of the wavs and txts, known without reading them again
     manifest.py      what a build holds: written last, read with distrust
     build.py         table + media -> Arrow shards and a manifest on disk
+    table_files.py   any corpus: CSV, Parquet or JSON lines -> cells as text, with their lines
+    rated_labels.py  any corpus: emotion and dimension columns -> label space, votes, ratings
+    segment_rows.py  any corpus: the other columns -> files, times, ids, names, folds
+    made_folds.py    any corpus: folds over speakers where a table brings none
+    segment_list.py  any corpus: a table of segments as a whole, every mistake named
+    sound_cuts.py    any corpus: stretches of a sound file -> waveforms
+    segment_build.py any corpus: table of segments + audio -> a build
     collate.py       rows -> batch: normalised, padded, masked, tokenised
     sampler.py       the order in which batches come
 
-Conventions: a waveform is 16 kHz mono 16-bit; a segment's labels are counted from its ten raters.
+Conventions: a waveform is 16 kHz mono 16-bit; a segment's labels are counted from its raters.
 """
 
 import lazy_loader

@@ -1,9 +1,11 @@
 from .build import (
     MANIFEST as MANIFEST,
     Build as Build,
+    check_room as check_room,
     corpora_fingerprint as corpora_fingerprint,
     read_source as read_source,
 )
+from .checksums import with_checksums as with_checksums
 from .collate import (
     Batch as Batch,
     Collator as Collator,
@@ -14,13 +16,19 @@ from .collate import (
 )
 from .corpora import (
     CORPORA as CORPORA,
+    EMOTIONS as EMOTIONS,
+    KEMD as KEMD,
     KEMDY19 as KEMDY19,
     KEMDY20 as KEMDY20,
     N_FOLDS as N_FOLDS,
+    N_RATERS as N_RATERS,
     SYNTHETIC_NOTE as SYNTHETIC_NOTE,
+    VA_MAX as VA_MAX,
+    VA_MIN as VA_MIN,
     Corpus as Corpus,
     find_folder as find_folder,
     is_synthetic as is_synthetic,
+    label_space_of as label_space_of,
     parse_dataset_name as parse_dataset_name,
     sessions_text as sessions_text,
 )
@@ -31,6 +39,7 @@ from .folds import (
     assign_folds as assign_folds,
     check_split as check_split,
     split as split,
+    split_partition as split_partition,
 )
 from .kemdy import read_annotations as read_annotations
 from .media import (
@@ -44,4 +53,19 @@ from .media import (
 )
 from .options import Exclude as Exclude, check_choice as check_choice, check_num_proc as check_num_proc
 from .sampler import LengthBucketSampler as LengthBucketSampler
+from .segment_build import (
+    SegmentBuild as SegmentBuild,
+    folds_fingerprint as folds_fingerprint,
+    read_audio as read_audio,
+    with_audio_checksums as with_audio_checksums,
+    write_folds as write_folds,
+)
+from .segment_list import (
+    SegmentList as SegmentList,
+    SegmentListOptions as SegmentListOptions,
+    make_segment_list_options as make_segment_list_options,
+    missing_audio as missing_audio,
+    read_segment_list as read_segment_list,
+)
 from .segments import Annotations as Annotations, BadSegment as BadSegment, Note as Note
+from .table_files import TableError as TableError

@@ -3,13 +3,15 @@
 ``InputCollator`` makes what a model reads and needs no labels. ``Collator`` adds the labels for training and evaluation.
 
 Letters for shapes, used in the whole package: **B** segments, **L** audio samples, **T** encoder frames, **S** text tokens,
-**D** encoder width, **P** projected width, **K** emotions (7). Masks are boolean, True = real.
+**D** encoder width, **P** projected width, **K** emotions, **R** rated dimensions (2 for valence and arousal). Masks are
+boolean, True = real.
 Convention: a waveform is cut to ``max_samples``. It is then brought to zero mean and unit variance over its real samples.
 It is then padded with zeros to the longest waveform of the batch. The other segments of a batch must not change a prediction.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypedDict
@@ -19,9 +21,11 @@ import torch
 from annotated_types import Ge
 
 from erc.data.media import SAMPLE_RATE
-from erc.targets import TargetKind, make_target
+from erc.labels import LabelSpace
+from erc.targets import TargetKind, draw_target, make_target
 
-LABEL_COLUMNS = ["votes", "hard_label", "is_tied", "valence", "arousal"]
+LABEL_COLUMNS = ["votes", "hard_label", "is_tied"]
+"""Beside the dimensions of the label space."""
 
 
 class ModalityInput(TypedDict):
@@ -48,13 +52,15 @@ class Batch(InputBatch):
     """Segments with labels: what the loaders yield."""
 
     target: torch.Tensor
-    """(B, K) float32, rows sum to 1."""
+    """(B, K) float32, rows sum to 1; a row of NaN for a segment that nobody voted on."""
     hard_label: torch.Tensor
-    """(B,) int64."""
+    """(B,) int64; -1 for a segment that nobody voted on."""
     is_tied: torch.Tensor
     """(B,) bool."""
     va: torch.Tensor
-    """(B, 2) float32, valence then arousal, 1 to 5."""
+    """(B, R) float32, the dimensions of the label space on the raters' scale; NaN where a segment was not rated."""
+    va_exact: np.ndarray
+    """(B, R) float64, the same ratings as they were read: metrics are of these."""
 
 
 class InputCollator:
@@ -121,36 +127,57 @@ class Collator:
     Args:
         feature_extractor: See ``InputCollator``.
         tokenizer: See ``InputCollator``.
+        label_space: Of the rows.
         target: Label kind of the training target.
         max_samples: See ``InputCollator``; a tenth of a second or more.
         max_tokens: See ``InputCollator``; one more than the two special tokens, or more.
+        target_options: Options of the label kind, a value for each. The program sets them (``resolve_options``).
 
     Attributes:
         columns: Columns of the rows that are read.
+        target_options: See above; empty for a kind without options.
     """
 
     def __init__(
         self,
         feature_extractor: Callable[..., Any] | None,
         tokenizer: Callable[..., Any] | None,
+        label_space: LabelSpace,
         target: TargetKind,
         max_samples: Annotated[int, Ge(SAMPLE_RATE // 10)] = 112_000,
         max_tokens: Annotated[int, Ge(3)] = 64,
+        target_options: dict[str, float] | None = None,
     ) -> None:
-        self.target, self.max_samples, self.max_tokens = target, max_samples, max_tokens
+        self.target, self.target_options = target, target_options or {}
+        self._drawn_for: tuple[int, int] | None = None
+        self.max_samples, self.max_tokens = max_samples, max_tokens
+        self.dimensions = label_space.dimensions
         self._make_inputs = InputCollator(feature_extractor, tokenizer, max_samples, max_tokens)
-        self.columns = [*self._make_inputs.columns, *LABEL_COLUMNS]
+        self.columns = [*self._make_inputs.columns, *LABEL_COLUMNS, *self.dimensions]
+
+    def in_epoch(self, seed: int, epoch: int) -> Collator:
+        """This collator for the training batches of one epoch: a label kind that is drawn is drawn for (seed, epoch)."""
+        collate = copy.copy(self)
+        collate._drawn_for = (seed, epoch)
+        return collate
 
     def __call__(self, rows: Sequence[dict]) -> Batch:
-        """Batch of these rows, in their order."""
+        """Batch of these rows, in their order. Outside of ``in_epoch`` a target that is drawn is the mean of its draws."""
         hard_label = np.array([row["hard_label"] for row in rows], dtype=np.int64)
-        target = make_target(self.target, np.stack([np.asarray(row["votes"]) for row in rows]), hard_label)
+        va = np.array([[float(row[name]) for name in self.dimensions] for row in rows], dtype=np.float64)
+        votes = np.stack([np.asarray(row["votes"]) for row in rows])
+        target = None
+        if self._drawn_for is not None:
+            target = draw_target(self.target, votes, [str(row["segment_id"]) for row in rows], *self._drawn_for)
+        if target is None:
+            target = make_target(self.target, votes, hard_label, **self.target_options)
         return Batch(
             **self._make_inputs(rows),
             target=torch.from_numpy(target).float(),
             hard_label=torch.from_numpy(hard_label),
             is_tied=torch.tensor([bool(row["is_tied"]) for row in rows]),
-            va=torch.tensor([[float(row["valence"]), float(row["arousal"])] for row in rows], dtype=torch.float32),
+            va=torch.from_numpy(va).float(),
+            va_exact=va,
         )
 
 

@@ -1,23 +1,25 @@
 """Whether rows were lost: annotation rows against the other gender's file, and against the wavs on disk.
 
 A CSV that was cut at the end of a line, a row that was deleted, and stray quotation marks that join rows leave a file
-that reads well. Two facts of the corpora show the loss:
+that reads well. Three facts of the corpora show the loss:
 
 - In KEMDy19 both files of a session list the same segments under the same running numbers. Known exceptions are the
   mis-numbered rows, which are repaired before, and one phantom row that is nobody's own row in either file.
 - No wav of either corpus is without an annotation row of its speaker. (Folders ``converted`` are not looked into.)
+- A speaker's segments in a dialogue are numbered from 1 without gaps. A row that was lost together with its files leaves a
+  gap, unless it was the last of them; the doctor compares the size of each session with the published one.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from erc.data.corpora import Corpus
+from erc.data.corpora import Corpus, sessions_text
 from erc.data.kemdy_rows import Row
-from erc.data.segments import BadSegment
+from erc.data.segments import BadSegment, Note
 
 
 def compare_genders(corpus: Corpus, by_gender: dict[str | None, list[Row]]) -> list[BadSegment]:
@@ -91,6 +93,31 @@ def find_unannotated(corpus: Corpus, folder: Path, sessions: set[int], known: se
             problem = "an annotation row of the speaker is expected for every wav, there is none"
             bad.append(BadSegment(path, problem, segment_id, in_paper, "no row"))
     return bad
+
+
+def find_gaps(corpus: Corpus, segment_ids: Iterable[str]) -> list[Note]:
+    """A note where numbers are missing in the count of a speaker's segments in a dialogue.
+
+    Args:
+        corpus: Facts of the corpus.
+        segment_ids: Of all segments that have a row or a wav, also of those that cannot be used.
+    """
+    groups: dict[str, set[int]] = {}
+    for segment_id in segment_ids:
+        if corpus.id_pattern.fullmatch(segment_id):
+            groups.setdefault(segment_id[:-3], set()).add(int(segment_id[-3:]))
+    gaps = {group: set(range(1, max(numbers))) - numbers for group, numbers in sorted(groups.items())}
+    gaps = {group: numbers for group, numbers in gaps.items() if numbers}
+    if not gaps:
+        return []
+    ids = tuple(f"{group}{number:03d}" for group, numbers in gaps.items() for number in sorted(numbers))
+    named = [f"{group}{{{sessions_text(numbers)}}}" for group, numbers in gaps.items()][:3]
+    more = f" and {len(gaps) - 3} more speakers and dialogues" if len(gaps) > 3 else ""
+    text = (
+        f"{len(ids)} numbers are missing where a speaker's segments in a dialogue are counted from 1: {', '.join(named)}"
+        f"{more}. Annotation rows may have been lost together with their files; copy the corpus again"
+    )
+    return [Note("gap in numbering", text, ids)]
 
 
 def _wav_ids(corpus: Corpus, session_folder: Path) -> Iterator[str]:

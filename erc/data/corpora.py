@@ -12,8 +12,22 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
+
+from erc.labels import LabelSpace
 
 N_FOLDS = 5
+
+EMOTIONS = ("surprise", "fear", "angry", "neutral", "happy", "sad", "disgust")
+"""In the authors' order."""
+
+N_RATERS = 10
+
+VA_MIN, VA_MAX = 1, 5
+"""Valence and arousal are rated on an integer scale from 1 to 5; a segment's value is the mean over raters."""
+
+KEMD = LabelSpace(EMOTIONS, ("valence", "arousal"), (float(VA_MIN), float(VA_MAX)), N_RATERS)
+"""What the raters of both corpora were asked."""
 
 SYNTHETIC_NOTE = "SAMPLE_CORPUS.txt"
 """A release folder that holds a file of this name is a synthetic corpus (``erc.synthetic``)."""
@@ -50,13 +64,19 @@ class Corpus:
     bio_columns: dict[str, int]
     id_pattern: re.Pattern[str]
     centroids: tuple[tuple[float, float], ...]
-    """(valence, arousal) per emotion in the order of ``labels.EMOTIONS``; they break ties (published values)."""
+    """(valence, arousal) per emotion in the order of ``EMOTIONS``; they break ties (published values)."""
     fileless: dict[str, int] = field(default_factory=dict)
     """Dialogues in which that many annotated segments are known to have no wav or txt."""
     silent: frozenset[str] = frozenset()
     """Segments known to hold digital silence only; they stay in."""
+    has_scripts: bool = False
+    """Whether dialogues named "script" were acted from a text. KEMDy20's name a topic that people spoke about freely."""
     paper_drops: frozenset[str] = frozenset()
     """Dialogues that the paper leaves out."""
+
+    def style(self, dialogue: str) -> Literal["scripted", "spontaneous"]:
+        """Kind of speech of a dialogue, such as ``Sess01_script01``."""
+        return "scripted" if self.has_scripts and "_script" in dialogue else "spontaneous"
 
     def parse(self, segment_id: str) -> SegmentName:
         """Parts of an id.
@@ -118,6 +138,7 @@ KEMDY19 = Corpus(
         (1.895839, 2.612215),
         (2.205371, 3.124297),
     ),
+    has_scripts=True,
     fileless={"Sess03_script04": 1, "Sess06_script02": 2, "Sess07_script02": 2},
     paper_drops=frozenset(
         {"Sess01_impro03", "Sess01_impro04", "Sess03_script04", "Sess06_script02", "Sess07_script02"}
@@ -155,6 +176,15 @@ KEMDY20 = Corpus(
 )
 
 CORPORA = {corpus.name: corpus for corpus in (KEMDY19, KEMDY20)}
+
+
+def label_space_of(result: dict[str, Any]) -> LabelSpace:
+    """Label space of a ``result.json``. One that names none is of KEMD: it was written before other corpora could be read.
+
+    Raises:
+        ValueError: It names no label space.
+    """
+    return LabelSpace.from_json(result["label_space"]) if "label_space" in result else KEMD
 
 
 def parse_dataset_name(dataset_name: str) -> tuple[Corpus, ...]:

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from erc.data.completeness import compare_genders, find_unannotated
-from erc.data.corpora import Corpus
+from erc.data.completeness import compare_genders, find_gaps, find_unannotated
+from erc.data.corpora import EMOTIONS, N_RATERS, Corpus
 from erc.data.kemdy_rows import Row, compare_total, parse_row
 from erc.data.segments import COLUMNS, Annotations, BadSegment, Note
 from erc.data.source_files import Boundary, UnfitFileError, read_regular
-from erc.labels import N_RATERS, count_votes, hard_label, is_tied
+from erc.labels import count_votes, hard_label, is_tied
 
 N_HEADER_LINES = 2
 
@@ -71,12 +71,13 @@ def read_annotations(corpus: Corpus, folder: str | Path) -> Annotations:
         raise ValueError(f"Annotation files of {corpus.name} hold no usable row ({folder / 'annotation'}).{first}")
     known = named | {record["segment_id"] for record in records}
     unannotated = find_unannotated(corpus, folder, set(sessions), known)
+    gaps = find_gaps(corpus, known | {problem.segment_id for problem in unannotated})
     table, repeated = _drop_duplicates(pd.DataFrame(records))
     table, missing, fileless = _locate_media(corpus, folder, table)
     return Annotations(
         table=_with_labels(corpus, table)[list(COLUMNS)].reset_index(drop=True),
         bad=[*bad, *repeated, *missing, *unannotated],
-        notes=[*repaired, *totals, *fileless],
+        notes=[*repaired, *totals, *fileless, *gaps],
     )
 
 
@@ -290,7 +291,7 @@ def _with_labels(corpus: Corpus, table: pd.DataFrame) -> pd.DataFrame:
     def ratings(column: str, dtype: type) -> np.ndarray:  # (N, raters)
         return np.array(table[column].tolist(), dtype=dtype).reshape(-1, N_RATERS)
 
-    votes = count_votes(ratings("emotion_ratings", np.int64))
+    votes = count_votes(ratings("emotion_ratings", np.int64), len(EMOTIONS))
     valence = ratings("valence_ratings", np.float64).mean(axis=1)
     arousal = ratings("arousal_ratings", np.float64).mean(axis=1)
     return table.assign(

@@ -20,9 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from erc.data.corpora import Corpus, SegmentName
+from erc.data.corpora import EMOTIONS, N_RATERS, VA_MAX, VA_MIN, Corpus, SegmentName
 from erc.data.segments import BIO_COLUMNS, BadSegment, RowKind
-from erc.labels import EMOTIONS, N_RATERS, VA_MAX, VA_MIN
 
 _INDEX = {name: index for index, name in enumerate(EMOTIONS)} | {"disqust": EMOTIONS.index("disgust")}
 

@@ -94,7 +94,7 @@ def read_waveform(path: str | Path, may_be_silent: bool = False) -> np.ndarray:
         OSError: Not there, no regular file, or larger than ``MAX_WAV_BYTES``.
     """
     with open_regular(path, MAX_WAV_BYTES) as file:
-        _check_riff(file)
+        check_riff(file)
         file.seek(0)
         try:
             with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
@@ -110,7 +110,7 @@ def read_waveform(path: str | Path, may_be_silent: bool = False) -> np.ndarray:
     else:
         if not np.isfinite(samples).all():
             raise MediaError("finite samples are expected, the wav holds NaN or infinite ones", "audio not finite")
-        waveform = _to_int16(_resample(samples.mean(axis=1), rate))
+        waveform = to_int16(resample(samples.mean(axis=1), rate))
     if len(waveform) < MIN_SAMPLES:
         raise MediaError(
             f"at least {MIN_SAMPLES} samples ({1000 * MIN_SAMPLES // SAMPLE_RATE} ms at 16 kHz) are expected, "
@@ -142,7 +142,7 @@ def check_length(n_samples: int, start: float, end: float) -> None:
         )
 
 
-def _check_riff(file: io.FileIO) -> None:
+def check_riff(file: io.FileIO) -> None:
     """Refuses an empty file, and one whose header promises more bytes than there are.
 
     libsndfile reads what is left of a file that was cut off, and reports nothing.
@@ -187,7 +187,8 @@ def _check_header(rate: int, n_frames: int, n_channels: int) -> None:
         )
 
 
-def _resample(waveform: np.ndarray, rate: int) -> np.ndarray:
+def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
+    """(L,) at ``rate`` Hz -> (L',) at 16 kHz (torchaudio, sinc)."""
     if rate == SAMPLE_RATE or not len(waveform):
         return waveform
     import torch
@@ -196,7 +197,8 @@ def _resample(waveform: np.ndarray, rate: int) -> np.ndarray:
     return torchaudio.functional.resample(torch.from_numpy(waveform), rate, SAMPLE_RATE).numpy()
 
 
-def _to_int16(waveform: np.ndarray) -> np.ndarray:
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    """Shares of full scale -> 16-bit samples; what is beyond full scale is clipped."""
     return np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype(np.int16)
 
 

@@ -79,7 +79,7 @@ class BadSegment:
         return f"{self.segment_id or '(no id)'}: {self.problem} ({self.where})"
 
 
-NoteKind = Literal["repaired id", "known without files", "total disagrees"]
+NoteKind = Literal["repaired id", "known without files", "total disagrees", "gap in numbering", "table of segments"]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from erc.data import KEMDY19, KEMDY20, Corpus
-from erc.labels import EMOTIONS, N_RATERS, count_votes
+from erc.data import EMOTIONS, KEMDY19, KEMDY20, N_RATERS, Corpus
+from erc.labels import count_votes
 from erc.synthetic.layout import MISNUMBERED, Segment
 
 BIO_FORMATS = (".7g", ".8g", ".8g")
@@ -28,7 +28,7 @@ TIE_ORDER = {
 
 def total_cells(corpus: Corpus, ratings: np.ndarray, va: np.ndarray) -> list[str]:
     """Cells of the total evaluation: plurality of the votes (ties in the corpus's order), mean valence, mean arousal."""
-    votes = count_votes(ratings[None])[0]
+    votes = count_votes(ratings[None], len(EMOTIONS))[0]
     winners = {EMOTIONS[k] for k in np.flatnonzero(votes == votes.max())}
     label = ";".join(spell(corpus, emotion) for emotion in TIE_ORDER[corpus.name] if emotion in winners)
     return [label, *(f"{total / N_RATERS:g}" for total in va.sum(axis=0).tolist())]

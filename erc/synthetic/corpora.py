@@ -11,8 +11,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from erc.data import KEMDY19, SAMPLE_RATE, SYNTHETIC_NOTE, Corpus, parse_dataset_name
-from erc.labels import N_EMOTIONS, count_votes, is_tied
+from erc.data import EMOTIONS, KEMDY19, SAMPLE_RATE, SYNTHETIC_NOTE, Corpus, parse_dataset_name
+from erc.labels import count_votes, is_tied
 from erc.synthetic.annotation_files import annotation_csv
 from erc.synthetic.bio import bio_files, draw_bio
 from erc.synthetic.layout import (
@@ -51,7 +51,7 @@ def draw_session(corpus: Corpus, session: int, segments: int, seconds: float, se
     prior, n = PRIOR[corpus.name], len(drawn)
     latent = np.array([segment.emotion for segment in drawn])
     # half of the listeners stay neutral; the others share the speaker's emotion or have one of their own
-    other = np.where(rng.random(n) < 0.5, latent, rng.choice(N_EMOTIONS, n, p=prior))
+    other = np.where(rng.random(n) < 0.5, latent, rng.choice(len(EMOTIONS), n, p=prior))
     listener = np.where(rng.random(n) < 0.5, NEUTRAL, other)
     ambiguity = np.array([segment.ambiguity for segment in drawn])
     shift = np.stack([segment.shift for segment in drawn])
@@ -183,6 +183,6 @@ def _summary(corpus: Corpus, folder: Path, by_session: dict[int, list[Segment]])
         "folder": str(folder),
         "sessions": list(by_session),
         "segments": len(kept),
-        "ties": int(is_tied(count_votes(np.stack(own))).sum()),
+        "ties": int(is_tied(count_votes(np.stack(own), len(EMOTIONS))).sum()),
         "seconds": round(sum(segment.end - segment.start for segment in kept), 1),
     }

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from erc.data import CORPORA, KEMDY19, KEMDY20, Corpus
-from erc.labels import EMOTIONS, N_EMOTIONS
+from erc.data import CORPORA, EMOTIONS, KEMDY19, KEMDY20, Corpus
 
 NEUTRAL = EMOTIONS.index("neutral")
 
@@ -126,7 +125,7 @@ def draw_dialogue(
     starts, ends = starts.round(3), (starts + durations).round(3)
     if corpus is KEMDY20:  # its times are float32 and no multiples of a millisecond
         starts, ends = (np.stack([starts, ends]) + rng.uniform(0, 5e-4, (2, n))).astype(np.float32)
-    emotions, ambiguity = rng.choice(N_EMOTIONS, n, p=PRIOR[corpus.name]), rng.beta(*AMBIGUITY, n)
+    emotions, ambiguity = rng.choice(len(EMOTIONS), n, p=PRIOR[corpus.name]), rng.beta(*AMBIGUITY, n)
     shift = VA_SHIFT * rng.standard_normal((n, 2))
     found = [
         Segment(*row, shift[k], has_files=row[0] not in fileless, is_phantom=row[0] == phantom)

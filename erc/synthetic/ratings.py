@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erc.data import Corpus
-from erc.labels import N_EMOTIONS, N_RATERS, VA_MAX, VA_MIN
+from erc.data import EMOTIONS, N_RATERS, VA_MAX, VA_MIN, Corpus
 
 CONFUSION = np.array(  # a row per latent emotion: what a rater says who misses it
     [  # sur, fear, ang, neu, hap, sad, dis
@@ -45,9 +44,9 @@ def rate(
     Returns:
         (N, R) indices into ``EMOTIONS`` and (N, R, 2) integers from 1 to 5.
     """
-    chance = (1 - ambiguity[:, None]) * np.eye(N_EMOTIONS)[latent] + ambiguity[:, None] * CONFUSION[latent]  # (N, K)
+    chance = (1 - ambiguity[:, None]) * np.eye(len(EMOTIONS))[latent] + ambiguity[:, None] * CONFUSION[latent]  # (N, K)
     draws = rng.random((len(latent), N_RATERS))
-    ratings = (draws[:, :, None] > chance.cumsum(axis=1)[:, None, :]).sum(axis=2).clip(max=N_EMOTIONS - 1)
+    ratings = (draws[:, :, None] > chance.cumsum(axis=1)[:, None, :]).sum(axis=2).clip(max=len(EMOTIONS) - 1)
     centroids = 3 + VA_STRETCH * (np.array(corpus.centroids) - 3)
     mean = (centroids[latent][:, None, :] + centroids[ratings]) / 2 + shift[:, None, :]
     va = (mean + VA_RATER * rng.standard_normal(mean.shape)).round().clip(VA_MIN, VA_MAX).astype(int)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erc.data import KEMDY19, Corpus
-from erc.labels import EMOTIONS
+from erc.data import EMOTIONS, KEMDY19, Corpus
 from erc.synthetic.layout import Segment
 
 _CLAUSES = {

@@ -275,7 +275,7 @@ def test_a_full_disk_is_found_before_the_first_byte(small, tmp_path, monkeypatch
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(data_build.shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 50_000_000, 50_000_000))
     with pytest.raises(
-        OSError, match=r"data set of kemdy20 needs 0\.1 GB under .*: 0\.1 GB are free\. Make room, or set"
+        OSError, match=r"data set of kemdy20: expected 5[\d,]+ bytes, got 50,000,000 bytes free \(/.*dataset.cache_dir="
     ):
         open_small(small, tmp_path)
     assert builds(tmp_path) == [] and debris(tmp_path) == []
@@ -284,3 +284,29 @@ def test_a_full_disk_is_found_before_the_first_byte(small, tmp_path, monkeypatch
         data_build.shutil, "disk_usage", lambda path: usage(10**9, 0, 50_000_000 + int(1.05 * wavs) + 1)
     )
     assert len(open_small(small, tmp_path)) == 179  # just enough
+
+
+def test_room_for_both_corpora_is_compared_before_the_first_build(corpora, tmp_path, monkeypatch):
+    wavs = [path.stat().st_size for path in corpora.glob("*/wav/**/*.wav")]
+    one_only = 50_000_000 + 2 * sum(wavs)
+    monkeypatch.setattr(data_build.shutil, "disk_usage", lambda path: namedtuple("usage", "free")(one_only))
+    with pytest.raises(
+        OSError, match=r"the data set of kemdy19 and kemdy20: expected 1[\d,]+ bytes, got [\d,]+ bytes free"
+    ):
+        HF_KEMD(root=str(corpora), cache_dir=str(tmp_path), validation_fold=-1)
+    assert builds(tmp_path) == []
+
+
+def test_what_another_process_has_written_of_a_build_needs_no_room_again(small, tmp_path, built):
+    (whole,) = builds(built[0])
+    begun = tmp_path / f".{whole.name}.tmp-1"
+    begun.mkdir()
+    source = data_build.read_source("kemdy20", str((small / "KEMDy20_v1_1").resolve())).table
+    build = data_build.Build(
+        data_build.CORPORA["kemdy20"],
+        data_build.with_checksums(data_build.CORPORA["kemdy20"], source, tmp_path),
+        tmp_path,
+    )
+    before = build.room_needed()
+    (begun / "shard-00000.arrow").write_bytes(b"x" * 1000)
+    assert build.path.name == whole.name and build.room_needed() == before - 1000

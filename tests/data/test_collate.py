@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from erc.data import KEMD
 from erc.data.collate import LABEL_COLUMNS, Collator, InputCollator
-from erc.labels import N_EMOTIONS
 from erc.model.pretrained import load_feature_extractor, load_tokenizer
 
 TEXTS = ["네.", "정말 기뻐요! 오늘은 참 좋은 날이에요.", "아니 b/ 왜 그래?", "몰라요"]
@@ -35,7 +35,7 @@ def make_rows(lengths: tuple[int, ...] = (4_000, 16_000, 9_000, 6_500)) -> list[
 
 
 def collator(target: str = "peakl", **lengths: int) -> Collator:
-    return Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), target, **lengths)
+    return Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, target, **lengths)
 
 
 def audio(batch: dict) -> torch.Tensor:
@@ -139,7 +139,8 @@ def test_labels_stand_beside_their_segments():
     assert batch["segment_id"] == [row["segment_id"] for row in rows]
     assert batch["hard_label"].tolist() == [2, 4, 2, 3] and batch["is_tied"].tolist() == [False, False, True, False]
     np.testing.assert_allclose(batch["va"], [[row["valence"], row["arousal"]] for row in rows], rtol=1e-6)
-    assert batch["target"].shape == (4, N_EMOTIONS)
+    np.testing.assert_array_equal(batch["va_exact"], [[row["valence"], row["arousal"]] for row in rows])
+    assert batch["target"].shape == (4, KEMD.n_emotions)
 
 
 def flat(batch: dict) -> dict:
@@ -151,12 +152,12 @@ def flat(batch: dict) -> dict:
 def test_shuffling_the_rows_permutes_the_batch():
     rows, order = make_rows(), [2, 0, 3, 1]
     straight, shuffled = flat(collator()(rows)), flat(collator()([rows[i] for i in order]))
-    assert len(straight) == 9
+    assert len(straight) == 10
     for name, values in straight.items():
         if name == "segment_id":
             assert shuffled[name] == [values[i] for i in order]
         else:
-            assert torch.equal(shuffled[name], values[order]), name
+            assert torch.equal(torch.as_tensor(shuffled[name]), torch.as_tensor(values[order])), name
 
 
 # --- inputs without labels --------------------------------------------------------------------------------------------
@@ -181,8 +182,8 @@ def test_a_modality_without_a_processor_is_left_out():
     audio_only = InputCollator(load_feature_extractor("tiny"), None)
     assert text_only(rows)["inputs"].keys() == {"text"} and audio_only(rows)["inputs"].keys() == {"audio"}
     assert text_only.columns == ["segment_id", "transcript"] and audio_only.columns == ["segment_id", "waveform"]
-    labelled = Collator(None, load_tokenizer("tiny"), "soft")
-    assert labelled.columns == ["segment_id", "transcript", *LABEL_COLUMNS]
+    labelled = Collator(None, load_tokenizer("tiny"), KEMD, "soft")
+    assert labelled.columns == ["segment_id", "transcript", *LABEL_COLUMNS, "valence", "arousal"]
     batch = labelled([{name: row[name] for name in labelled.columns} for row in make_rows()])
     assert batch["inputs"].keys() == {"text"} and batch["hard_label"].tolist() == [2, 4, 2, 3]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from erc.data import EMOTIONS
 from erc.data.corpora import (
     CORPORA,
     KEMDY19,
@@ -19,7 +20,6 @@ from erc.data.corpora import (
     parse_dataset_name,
     sessions_text,
 )
-from erc.labels import EMOTIONS
 
 BOTH = pytest.mark.parametrize("corpus", [KEMDY19, KEMDY20], ids=lambda corpus: corpus.name)
 PUBLISHED_CENTROIDS = {  # as published: valence, arousal

@@ -131,7 +131,7 @@ def test_a_segment_that_stands_twice_is_refused():
         ({"validation_fold": 0.5}, "validation_fold must be 0 to 4, or -1 for no split: got 0.5"),
         ({"mode": "dev"}, "mode must be one of train, valid, test: got 'dev'"),
         ({"mode": "validation"}, "mode must be one of train, valid, test: got 'validation'"),
-        ({"protocol": "loso"}, "protocol must be one of paper, nested: got 'loso'"),
+        ({"protocol": "loso"}, "protocol must be one of paper, nested, last, cross_corpus: got 'loso'"),
     ],
 )
 def test_an_argument_out_of_its_range_is_refused_by_name(arguments, message):

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from erc.data.corpora import KEMDY19, KEMDY20, Corpus
+from erc.data.corpora import EMOTIONS, KEMDY19, KEMDY20, Corpus
 from erc.data.kemdy import read_annotations
 from erc.data.segments import COLUMNS, Annotations
-from erc.labels import EMOTIONS
 
 # as the corpora have it: blank cells are empty in KEMDy19, one space in KEMDy20
 HEADER19 = (

@@ -18,8 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
+from erc.data import EMOTIONS
 from erc.data.corpora import KEMDY19, KEMDY20, SYNTHETIC_NOTE, Corpus
-from erc.labels import EMOTIONS, count_votes, is_tied
+from erc.labels import count_votes, is_tied
 from erc.synthetic import (
     annotation_files,
     corpora as synthetic_corpora,
@@ -456,7 +457,7 @@ def test_a_linear_classifier_hears_the_majority_emotion_of_unknown_speakers():
         rng, voices = layout.stream(42, KEMDY19, session, "audio"), synthetic_voice.draw_voices(KEMDY19, session, 42)
         for segment in synthetic_corpora.draw_session(KEMDY19, session, 4, 1.5, 42):
             gender = KEMDY19.parse(segment.id).gender
-            votes = count_votes(segment.ratings[gender][None])[0]
+            votes = count_votes(segment.ratings[gender][None], 7)[0]
             n_samples = synthetic_voice.wav_length(KEMDY19, segment, rng)
             wave = synthetic_voice.synthesise(
                 n_samples, voices[gender], segment.emotion, segment.ambiguity, segment.shift[1], rng

@@ -1,0 +1,162 @@
+"""Stretches of a sound file -> waveforms. A file is opened once for all its stretches, and never decoded once for each.
+
+Convention: as in ``media.py``, a waveform is 16 kHz mono 16-bit; channels are averaged. WAV, FLAC and MP3 are read from
+where a stretch starts. In Ogg libsndfile 1.2.2 does not always find the place that it is sent to, so such a file is decoded
+from its beginning, in one pass for all stretches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+from erc.data.media import MAX_SECONDS, MAX_VALUES, MIN_SAMPLES, SAMPLE_RATE, MediaError, check_riff, resample, to_int16
+from erc.data.source_files import open_regular
+
+MAX_SOUND_BYTES = 8_000_000_000
+"""Of a file: it may hold a recording of hours."""
+
+FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")
+
+MIN_RATE, MAX_RATE = 4_000, 384_000
+"""Hz."""
+
+MAX_FILTER = 20_000_000
+"""Values of the resampling filter (160 MB): to bring 16,001 Hz to 16 kHz takes 256 million. Every usual rate is far below."""
+
+END_TOLERANCE = 0.05
+"""Seconds that a rounded end may lie behind the end of the sound; the stretch then ends with the sound."""
+
+_BLOCK = 1 << 18
+
+
+class Cut(NamedTuple):
+    """One stretch, in seconds; ``end`` is NaN where it goes on to the end of the file."""
+
+    start: float
+    end: float
+
+
+def read_cuts(path: str | Path, cuts: list[Cut]) -> list[np.ndarray | MediaError]:
+    """Waveform of each stretch, or what is wrong with it.
+
+    Args:
+        path: A sound file of ``FORMATS``.
+        cuts: The stretches, in any order; they may overlap.
+
+    Returns:
+        For each stretch (L,) int16 at 16 kHz, or the error.
+
+    Raises:
+        MediaError: The whole file cannot be used.
+        OSError: It is not there, no regular file, or larger than ``MAX_SOUND_BYTES``.
+    """
+    with open_regular(path, MAX_SOUND_BYTES) as file:
+        check_riff(file)
+        file.seek(0)
+        try:
+            with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
+                _check_header(sound)
+                found = [_bounds(sound, cut) for cut in cuts]
+                pieces = (_in_one_pass if sound.format == "OGG" else _one_by_one)(sound, found)
+                for place, piece in pieces:
+                    found[place] = piece
+                rate = sound.samplerate
+        except soundfile.LibsndfileError as err:
+            raise MediaError(
+                f"a readable sound file is expected, got an error: {err.error_string}", "unreadable audio"
+            ) from err
+    return [one if isinstance(one, MediaError) else _finish(one, rate) for one in found]
+
+
+def _check_header(sound: soundfile.SoundFile) -> None:
+    if sound.format not in FORMATS:
+        raise MediaError(f"wav, flac, ogg or mp3 is expected, the file is {sound.format}", "unreadable audio")
+    rate = sound.samplerate
+    common = math.gcd(rate, SAMPLE_RATE)
+    if not MIN_RATE <= rate <= MAX_RATE or (rate // common) * (SAMPLE_RATE // common) > MAX_FILTER:
+        raise MediaError(
+            f"a rate of {MIN_RATE} to {MAX_RATE} Hz that can be brought to {SAMPLE_RATE} Hz is expected, the file has {rate}",
+            "unreadable audio",
+        )
+
+
+def _bounds(sound: soundfile.SoundFile, cut: Cut) -> np.ndarray | MediaError:
+    """(2,) first frame and the one behind the last; or what is wrong with the stretch."""
+    seconds = sound.frames / sound.samplerate
+    end = seconds if math.isnan(cut.end) else cut.end
+    if end > seconds + END_TOLERANCE:
+        return MediaError(
+            f"column end: at most {seconds:.3f} s is expected, the end of the sound, got {end:g} s", "truncated audio"
+        )
+    if cut.start >= min(end, seconds):
+        return MediaError(
+            f"column start: less than {min(end, seconds):.3f} s is expected, got {cut.start:g} s", "short audio"
+        )
+    if end - cut.start > MAX_SECONDS:
+        return MediaError(
+            f"at most {MAX_SECONDS} s of sound are expected, the segment has {end - cut.start:.0f} s",
+            "unreadable audio",
+        )
+    first, stop = round(cut.start * sound.samplerate), min(round(end * sound.samplerate), sound.frames)
+    if (stop - first) * sound.channels > MAX_VALUES:
+        return MediaError(
+            f"at most {MAX_VALUES} values are expected, the segment has {stop - first} samples of {sound.channels} channels",
+            "unreadable audio",
+        )
+    return np.array([first, stop])
+
+
+Pieces = Iterator[tuple[int, np.ndarray | MediaError]]
+
+
+def _one_by_one(sound: soundfile.SoundFile, bounds: list[np.ndarray | MediaError]) -> Pieces:
+    for place, bound in enumerate(bounds):
+        if not isinstance(bound, MediaError):
+            first, stop = map(int, bound)
+            sound.seek(first)
+            samples = sound.read(stop - first, dtype="float32", always_2d=True).mean(axis=1)
+            yield place, samples if len(samples) == stop - first else _cut_off(stop - first, len(samples))
+
+
+def _in_one_pass(sound: soundfile.SoundFile, bounds: list[np.ndarray | MediaError]) -> Pieces:
+    spans = {place: bound for place, bound in enumerate(bounds) if not isinstance(bound, MediaError)}
+    parts: dict[int, list[np.ndarray]] = {place: [] for place in spans}
+    last = max((int(stop) for _, stop in spans.values()), default=0)
+    sound.seek(0)
+    position = 0
+    while position < last:
+        block = sound.read(min(_BLOCK, last - position), dtype="float32", always_2d=True).mean(axis=1)
+        if not len(block):
+            break
+        for place, (first, stop) in spans.items():
+            if first < position + len(block) and stop > position:
+                parts[place].append(block[max(first - position, 0) : stop - position].copy())
+        position += len(block)
+    for place, (first, stop) in spans.items():
+        samples = np.concatenate([np.zeros(0, dtype=np.float32), *parts[place]])
+        yield place, samples if len(samples) == stop - first else _cut_off(int(stop - first), len(samples))
+
+
+def _cut_off(expected: int, got: int) -> MediaError:
+    return MediaError(f"{expected} samples are promised by the header, {got} are there", "truncated audio")
+
+
+def _finish(samples: np.ndarray, rate: int) -> np.ndarray | MediaError:
+    if not np.isfinite(samples).all():
+        return MediaError("finite samples are expected, the sound holds NaN or infinite ones", "audio not finite")
+    waveform = to_int16(resample(samples, rate))
+    if len(waveform) < MIN_SAMPLES:
+        return MediaError(
+            f"at least {MIN_SAMPLES} samples ({1000 * MIN_SAMPLES // SAMPLE_RATE} ms at 16 kHz) are expected, the segment has "
+            f"{len(waveform)}",
+            "short audio",
+        )
+    if not waveform.any():
+        return MediaError("sound is expected, all samples are zero", "silent audio")
+    return waveform
