@@ -71,8 +71,18 @@ def check_experiment(arguments: list[str]) -> None:
         sys.exit(f"An experiment is one of {known}: got {name}. A row is a fusion and a target now: {new}")
 
 
+def is_worth_another_try(err: Exception) -> bool:
+    """Whether the same command may succeed after an error: what the system lacked can be there the next time.
+
+    A value that does not fit, a defect of the program and too small a GPU are the same on every attempt.
+    """
+    from torch import OutOfMemoryError
+
+    return isinstance(err, OSError | RuntimeError) and not isinstance(err, OutOfMemoryError | NotImplementedError)
+
+
 @contextmanager
-def terminated_as_interrupted() -> Iterator[list[int]]:
+def sigterm_as_ctrl_c() -> Iterator[list[int]]:
     """Within the block SIGTERM stops the program as Ctrl-C does; yields a list that gets the number of the signal.
 
     A handler that somebody else has set stays: a cluster's launcher has its own.
@@ -143,7 +153,7 @@ def main(config: DictConfig) -> None:
         if not is_multirun() and int(os.environ.get("LOCAL_RANK", 0)) == 0:
             print(how_to_go_on(plain["run_dir"], sys.argv[1:], plain["trainer"]["max_epochs"]), flush=True)
 
-    with terminated_as_interrupted() as received:
+    with sigterm_as_ctrl_c() as received:
         try:
             train_fold(parts=instantiate(OmegaConf.create(plain), _convert_="all"), names=names, config=plain)
         except (KeyboardInterrupt, SystemExit):
@@ -157,12 +167,13 @@ def main(config: DictConfig) -> None:
             if not (plain["resume"] and is_multirun()):
                 raise
             traceback.print_exc()
-        except Exception:
+        except Exception as err:
             # the error is written into the cell of the sweep; the other cells go on, and the grid's status names it
             if plain["resume"] and is_multirun():
                 traceback.print_exc()
                 return
-            say_how_to_go_on()
+            if is_worth_another_try(err):
+                say_how_to_go_on()
             raise
 
 

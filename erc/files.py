@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,16 @@ def keep_private() -> None:
     Every program calls this first.
     """
     os.umask(0o077)
+
+
+def make_private(folder: str | Path) -> None:
+    """Takes from others the access to a folder that this program writes into: a run folder, a build of a data set.
+
+    For a folder of the program's own only, never for one above it. A folder of somebody else is left as it is.
+    """
+    status = os.stat(folder)
+    if status.st_uid == os.getuid() and status.st_mode & 0o077:
+        os.chmod(folder, stat.S_IMODE(status.st_mode) & ~0o077)
 
 
 @contextmanager
@@ -48,3 +60,18 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     """Writes a whole file by way of a temporary one; text is written as UTF-8."""
     with atomic_file(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+TEMPORARY = re.compile(r"\..+\.tmp-\d+", re.ASCII)
+"""Name of a file that ``atomic_file`` has not yet renamed."""
+
+
+def sweep_temporaries(folder: str | Path) -> None:
+    """Removes the temporary files that killed processes left in a folder.
+
+    For a folder that one process at a time writes into, and that the caller has claimed: a file of another process could
+    be half-written otherwise.
+    """
+    for path in Path(folder).glob(".*.tmp-*"):
+        if TEMPORARY.fullmatch(path.name) and (path.is_file() or path.is_symlink()):
+            path.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 PACKAGE = Path(__file__).resolve().parent
@@ -57,6 +58,28 @@ def told_plainly(
         return run
 
     return decorate
+
+
+def is_run_by_fire() -> bool:
+    """Whether the program is ``python -m fire``, which imports a module and calls what its arguments name."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec is not None and spec.name == "fire.__main__"
+
+
+def tell_plainly_at_the_end() -> None:
+    """From here on, a user's mistake that nobody catches ends the program with its sentence and exit code 1.
+
+    For a program whose main function is not ours. What is raised can be caught as before.
+    """
+    others = sys.excepthook
+
+    def tell(kind: type[BaseException], err: BaseException, trace: TracebackType | None) -> None:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1" or not is_explained(err):
+            others(kind, err, trace)
+        else:
+            print(f"\n{err}", file=sys.stderr, flush=True)
+
+    sys.excepthook = tell
 
 
 def _log(err: Exception) -> None:

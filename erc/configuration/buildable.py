@@ -10,15 +10,21 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval
 
 BUILDABLE = {
-    "dataset": {"erc.datasets.HF_KEMD"},
+    "dataset": {"erc.datasets.HF_KEMD", "erc.manifests.HF_Manifest", "erc.cross_corpora.HF_CrossCorpus"},
     "dataloader": {"erc.training.loaders.SegmentData", "erc.data.collate.Collator"},
-    "encoders": {"erc.model.encoders.AudioEncoder", "erc.model.encoders.TextEncoder"},
-    "fusion": {"erc.model.fusion.*"},
+    "encoders": {
+        "erc.model.encoders.AudioEncoder",
+        "erc.model.encoders.TextEncoder",
+        "erc.model.spectrogram.SpectrogramEncoder",
+    },
+    "fusion": {"erc.model.fusion.*", "erc.training.classical.EgemapsSVM"},
     "model": {
         "erc.model.emotion_model.EmotionModel",
         "erc.model.encoders.AudioEncoder",
         "erc.model.encoders.TextEncoder",
+        "erc.model.spectrogram.SpectrogramEncoder",
         "erc.model.fusion.*",
+        "erc.training.classical.EgemapsSVM",
     },
     "loss": {"erc.training.losses.*"},
     "optim": {"erc.training.optim.build_optimizer"},

@@ -19,7 +19,7 @@ from annotated_types import Interval
 from erc.configuration.buildable import locate, type_hints
 from erc.configuration.values import accepts, describe, parts_of, unfit_numbers
 from erc.data import Protocol
-from erc.targets import TargetKind
+from erc.targets import KINDS, OPTIONS, TargetKind, options_complaint
 from erc.tracking import wandb_mode
 
 
@@ -37,11 +37,12 @@ class NODES:
 TOP_LEVEL = {
     **dict.fromkeys(["dataset", "dataloader", "fusion", "model", "loss", "optim", "scheduler", "trainer"], NODE),
     "encoders": NODES,
-    "target": {"kind": TargetKind},
+    "target": {"kind": TargetKind, **OPTIONS},
     "callbacks": NODES,
     "logger": NODES,
     "synthetic": dict | None,
     "seed": Annotated[int, Interval(ge=0, le=2**32 - 1)],
+    "n_threads": Annotated[int, Interval(ge=1, le=1024)] | None,
     "protocol": Protocol,
     "ckpt_path": str | None,
     "resume": bool | Literal["auto"],
@@ -69,7 +70,7 @@ def check_config(config: dict, top_level: dict[str, Any]) -> None:
         complaints.append(f"{name}: it is not set")
     _check_entries(config, "", top_level, complaints)
     _check_node(config, "", complaints)
-    complaints += _outside_of_run(config)
+    complaints += [*_unfit_target(config.get("target")), *_outside_of_run(config)]
     not_finite = dict(unfit_numbers(config))
     # what is said of such a number, or of the dictionary that holds it, is said once
     complaints = [
@@ -154,6 +155,15 @@ def _check_call(node: dict, path: str, complaints: list[str]) -> None:
         )
         if is_required and name not in node:
             complaints.append(f"{path}.{name}: {target} needs it, and it is not set")
+
+
+def _unfit_target(target: Any) -> list[str]:
+    """Complaint about known options that are not those of the label kind."""
+    kind = target.get("kind") if isinstance(target, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        return []  # said elsewhere
+    complaint = options_complaint(kind, {name: target[name] for name in OPTIONS if name in target})
+    return [f"target: {complaint}"] if complaint else []
 
 
 WRITES_TO = ("path", "dirpath", "save_dir", "dir", "root_dir", "default_root_dir")

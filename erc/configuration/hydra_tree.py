@@ -10,6 +10,7 @@ must be on a list is then a text of that list, and no interpolation can stand fo
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,66 @@ ENVIRONMENT = re.compile(r"(OMP|MKL|OPENBLAS|NUMEXPR|CUDA|NCCL|TOKENIZERS|WANDB|
 """Environment variables that ``hydra.job.env_set`` may set. Others, such as PYTHONPATH, decide which code runs."""
 
 
-def check_hydra(tree: dict[str, Any]) -> None:
-    """Raises one ValueError that names everything in Hydra's tree that may not stand there."""
+SHELL = {"setup", "srun_args", "additional_parameters"}
+"""Options of a launcher that become lines or words of a job's shell script."""
+
+PACKAGE = re.compile(r"pkg://erc(\.\w+)*", re.ASCII)
+"""Search path within this package; to look into another one runs that one's code."""
+
+
+def check_hydra(tree: dict[str, Any], typed: Collection[str] = ()) -> None:
+    """Raises one ValueError that names everything in Hydra's tree that may not stand there.
+
+    Args:
+        tree: The tree ``hydra``.
+        typed: Names of the options that stand on the command line. A cluster's shell commands (``hydra.launcher.setup``) are
+            taken from there only: who types them could run them anyway, and a file of somebody else could not.
+    """
     complaints = [*_forbidden_targets(tree, "hydra"), *_forbidden_logging(tree), *_forbidden_places(tree)]
+    complaints += _forbidden_shell(tree, typed)
     if complaints:
         listing = "\n".join(f"  {complaint}" for complaint in complaints)
         count = "1 problem" if len(complaints) == 1 else f"{len(complaints)} problems"
         raise ValueError(f"Hydra's own options must be of the shipped kind: {count}.\n{listing}")
+
+
+def check_search_path(entries: Any, config_dirs: Collection[str | Path]) -> None:
+    """Raises a ValueError if Hydra would look for configurations elsewhere than in this package and the given folders.
+
+    Args:
+        entries: ``hydra.searchpath``.
+        config_dirs: The program's own folder, and that of ``--config-dir``.
+    """
+    allowed = {Path(folder).resolve() for folder in config_dirs}
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if isinstance(entry, str) and PACKAGE.fullmatch(entry):
+            continue
+        if isinstance(entry, str) and "${" not in entry:
+            place = entry.removeprefix("file://")
+            if "://" not in place and Path(place).resolve() in allowed:
+                continue
+        raise ValueError(
+            "hydra.searchpath: expected a list of places in this package (pkg://erc.NAME), or the folder of --config-dir, got "
+            f"{entry!r}. Give a folder of your own with --config-dir."
+        )
+
+
+def _forbidden_shell(tree: dict[str, Any], typed: Collection[str]) -> list[str]:
+    """What a launcher would write into a job's shell script and the user has not typed."""
+    found = []
+    launcher = tree.get("launcher") or {}
+    for name in sorted(SHELL & launcher.keys()):
+        where, value = f"hydra.launcher.{name}", launcher[name]
+        if not value:
+            continue
+        if where not in typed:
+            found.append(f"{where}: shell commands stand on the command line, not in a file; got {value!r}")
+        elif any("${" in str(leaf) for _, _, leaf in _leaves(value, where)):
+            found.append(f"{where}: expected plain text, got an interpolation: {value!r}")
+    for where, _, value in _leaves({key: one for key, one in launcher.items() if key != "setup"}, "hydra.launcher"):
+        if isinstance(value, str) and not value.isprintable():
+            found.append(f"{where}: expected one line of text, got {value!r}")  # a line of its own in the script
+    return found
 
 
 def _forbidden_targets(node: Any, path: str) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from erc.configuration.check import NODE, TOP_LEVEL, check_config
-from erc.configuration.hydra_tree import check_hydra
+from erc.configuration.hydra_tree import check_hydra, check_search_path
 
 
 def check_command_line(arguments: list[str], config_dir: str | Path) -> None:
@@ -44,10 +44,15 @@ def check_command_line(arguments: list[str], config_dir: str | Path) -> None:
     if options.shell_completion:
         return
     is_shown_only = options.help or options.hydra_help or options.info or options.cfg
+    config_dirs = [config_dir, *([options.config_dir] if options.config_dir else [])]
     with _loader(config_dir, options.config_dir) as hydra:
+        _composing(_parsed, options.overrides, hydra.config_loader)
+        for entries in _search_paths(hydra, options.config_name or "train", options.overrides):
+            check_search_path(entries, config_dirs)
         for overrides in _composing(_jobs, options.overrides, hydra.config_loader):
             config = _composing(_compose, hydra, options.config_name or "train", overrides)
-            check_hydra(_composing(OmegaConf.to_container, config.hydra, resolve=False))
+            typed = {one.key_or_group for one in _parsed(overrides, hydra.config_loader)}
+            check_hydra(_composing(OmegaConf.to_container, config.hydra, resolve=False), typed)
             if not is_shown_only:
                 _check_parts(OmegaConf.to_container(config, resolve=False))
                 check_config(_composing(_plain, config, options.multirun), TOP_LEVEL)
@@ -89,16 +94,33 @@ def _loader(config_dir: str | Path, extra_dir: str | None) -> Iterator[Any]:
         GlobalHydra.instance().clear()
 
 
+def _parsed(overrides: list[str], loader: Any) -> list[Any]:
+    """The options of a command line, each with its name and its value."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create(config_loader=loader).parse_overrides(overrides)
+
+
+def _search_paths(hydra: Any, config_name: str, overrides: list[str]) -> list[Any]:
+    """Every ``hydra.searchpath`` that Hydra would follow, which it does while it composes: it must be known before."""
+    from omegaconf import OmegaConf
+
+    found = [one.value() for one in _parsed(overrides, hydra.config_loader) if one.key_or_group == "hydra.searchpath"]
+    primary = hydra.config_loader.repository.load_config(config_path=config_name)
+    if primary is not None:
+        plain = OmegaConf.to_container(primary.config, resolve=False)
+        tree = plain.get("hydra") if isinstance(plain, dict) else None
+        found += [tree["searchpath"]] if isinstance(tree, dict) and "searchpath" in tree else []
+    return [entries for entries in found if entries is not None]
+
+
 def _jobs(overrides: list[str], loader: Any) -> list[list[str]]:
     """Overrides of the multirun as a whole, and of each job that may read other files than the others.
 
     Values that are swept over count once. Hydra itself refuses to sweep over its own options.
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
     fixed, choices = [], []
-    for one in parsed:
+    for one in _parsed(overrides, loader):
         if not one.is_sweep_override():
             fixed.append(one.input_line or "")
             continue

@@ -1,4 +1,5 @@
 from .checkpoints import AtomicCheckpointIO as AtomicCheckpointIO, RunCheckpoint as RunCheckpoint
+from .classical import EgemapsSVM as EgemapsSVM
 from .grid_identity import (
     GRID as GRID,
     GridIdentity as GridIdentity,
@@ -28,6 +29,7 @@ from .optim import (
     plateau as plateau,
 )
 from .read_back import (
+    ERROR as ERROR,
     epochs_done as epochs_done,
     error_of as error_of,
     finished_result as finished_result,
@@ -41,6 +43,7 @@ from .run_folder import (
     claimed as claimed,
     drop_checkpoints as drop_checkpoints,
     override_value as override_value,
+    record_error as record_error,
     refusal as refusal,
     state_of as state_of,
 )

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
+import torch
 from filelock import FileLock
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
-from erc.data import CORPORA, find_folder, parse_dataset_name
-from erc.datasets import HF_KEMD
+from erc.data import CORPORA, Collator, Protocol
+from erc.datasets import SegmentDataset, class_of, without_specials
+from erc.labels import NO_LABEL
 from erc.model import EmotionModel, load_feature_extractor, load_tokenizer
-from erc.targets import drops_tied
+from erc.targets import drops_tied, resolve_options
 from erc.training.checkpoints import AtomicCheckpointIO, check_room, read_checkpoint
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
@@ -37,7 +40,7 @@ def write_missing_corpora(write: functools.partial | None) -> None:
 
 
 def build(
-    parts: dict, config: dict, processors: dict, train: HF_KEMD, valid: HF_KEMD, test: HF_KEMD
+    parts: dict, config: dict, processors: dict, train: SegmentDataset, valid: SegmentDataset, test: SegmentDataset
 ) -> tuple[EmotionModule, SegmentData, pl.Trainer]:
     """Module, loaders and trainer of a run.
 
@@ -45,30 +48,47 @@ def build(
         OSError: The run folder's disk has no room for the checkpoints.
         ValueError: The reported fold has no segment that can be scored, or there are fewer positions than tokens.
     """
-    collate = parts["dataloader"].keywords["collate"](**processors)
+    collate = make_collator(parts, config, processors, train)
     # building a data set may draw random numbers: seeded after it, a run does not depend on whether it was built now
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = parts["dataloader"](train, valid, test, collate=collate, seed=config["seed"])
-    model = parts["model"]()
+    model = parts["model"](label_space=train.label_space)
     check_lengths(model, collate.max_tokens)
     module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
-    trainer = make_trainer(parts)
+    trainer = make_trainer(parts, config["protocol"])
     if config["trainer"].get("fast_dev_run"):
         return module, data, trainer
     check_room(config["run_dir"], module, parts["callbacks"].values())
-    if all(test.ds["is_tied"]):
+    if not any(
+        not tied and label != NO_LABEL for tied, label in zip(test.ds["is_tied"], test.ds["hard_label"], strict=True)
+    ):
         raise ValueError(
-            "Metrics need at least one segment without a tie: the reported fold has none. Raise dataset.num_data."
+            "Metrics need at least one segment with votes and without a tie: the reported fold has none. Raise "
+            "dataset.num_data."
         )
     return module, data, trainer
 
 
-def make_views(dataset: Callable[..., HF_KEMD], config: dict) -> tuple[HF_KEMD, HF_KEMD, HF_KEMD]:
-    """Training, choosing and reported segments; under ``protocol=paper`` the last two are one object."""
+def make_collator(parts: dict, config: dict, processors: dict, train: SegmentDataset) -> Collator:
+    """Rows -> batch, with the processors of the encoders, in the label space of the training segments.
+
+    Options of the label kind that follow from the training segments are found here, once a run.
+    """
+    options = {name: value for name, value in config["target"].items() if name != "kind"}
+    options = resolve_options(
+        config["target"]["kind"], options, lambda: np.asarray(train.ds.with_format("numpy")["votes"][:])
+    )
+    return parts["dataloader"].keywords["collate"](**processors, label_space=train.label_space, target_options=options)
+
+
+def make_views(
+    dataset: Callable[..., SegmentDataset], config: dict
+) -> tuple[SegmentDataset, SegmentDataset, SegmentDataset]:
+    """Training, choosing and reported segments; the last two are one object under ``protocol=paper`` and ``last``."""
     protocol = config["protocol"]
     train = dataset(mode="train", protocol=protocol, drop_tied=drops_tied(config["target"]["kind"]))
     valid = dataset(mode="valid", protocol=protocol)
-    return train, valid, dataset(mode="test", protocol=protocol) if protocol == "nested" else valid
+    return train, valid, dataset(mode="test", protocol=protocol) if protocol in ("nested", "cross_corpus") else valid
 
 
 def load_processors(config: dict) -> dict[str, Any]:
@@ -90,19 +110,10 @@ def load_processors(config: dict) -> dict[str, Any]:
         except OSError as err:
             complaints.append(str(err))
     if complaints:
-        raise OSError("\n".join([*complaints, *_missing_corpora(config["dataset"])]))
+        raise OSError(
+            "\n".join([*complaints, *class_of(config["dataset"]).complaints(without_specials(config["dataset"]))])
+        )
     return processors
-
-
-def _missing_corpora(options: dict) -> list[str]:
-    """What is said of each corpus that is not there."""
-    found = []
-    for corpus in parse_dataset_name(options["dataset_name"]):
-        try:
-            find_folder(corpus, options["root"])
-        except OSError as err:
-            found.append(str(err))
-    return found
 
 
 def check_lengths(model: EmotionModel, max_tokens: int) -> None:
@@ -121,12 +132,22 @@ def check_lengths(model: EmotionModel, max_tokens: int) -> None:
         )
 
 
-def make_trainer(parts: dict) -> pl.Trainer:
-    """Trainer with the configured callbacks and loggers. Its checkpoints are whole; a logger that fails is left out."""
+def make_trainer(parts: dict, protocol: Protocol) -> pl.Trainer:
+    """Trainer with the configured callbacks and loggers. Its checkpoints are whole; a logger that fails is left out.
+
+    Under ``protocol=last`` the last epoch is the selected one, and no callback stops early: validation decides nothing.
+    """
+    callbacks = list(parts["callbacks"].values())
+    if protocol == "last":
+        callbacks = [callback for callback in callbacks if not isinstance(callback, EarlyStopping)]
+        for callback in callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.monitor is not None:
+                callback.monitor, callback.mode = "epoch", "max"
+                callback.kth_value = torch.tensor(-torch.inf)
     loggers = [DispensableLogger(logger) for logger in parts["logger"].values()]
     plugins = parts["trainer"].keywords.get("plugins") or []
     return parts["trainer"](
-        callbacks=list(parts["callbacks"].values()),
+        callbacks=callbacks,
         logger=loggers or False,
         plugins=[*plugins, AtomicCheckpointIO()],
     )

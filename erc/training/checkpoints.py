@@ -19,8 +19,9 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from erc.files import atomic_file
+from erc.training.grid_identity import cells_in, is_cell
 from erc.training.identity import Identity
-from erc.training.run_folder import BEST, LAST, PREVIOUS, checkpoint_damage
+from erc.training.run_folder import BEST, LAST, PREVIOUS, checkpoint_damage, state_of
 
 
 class Owner(NamedTuple):
@@ -180,7 +181,8 @@ def check_room(run_dir: str | Path, module: pl.LightningModule, callbacks: Itera
     """Checks that the run folder's disk has room for the checkpoints, before hours of training.
 
     Args:
-        run_dir: The run folder; checkpoints that lie there already make room as they are replaced.
+        run_dir: The run folder; checkpoints that lie there already make room as they are replaced. Where it is a cell of a
+            grid, the other cells that are being trained now need as much each, less what they have written.
         module: Its weights are counted, and AdamW's two averages of each weight that is trained.
         callbacks: The run's callbacks; those that save checkpoints count. A checkpoint for going on is there three times
             while it is written: ``last.ckpt``, ``previous.ckpt`` and the new one. One of weights only is there twice.
@@ -193,11 +195,31 @@ def check_room(run_dir: str | Path, module: pl.LightningModule, callbacks: Itera
     savers = [callback for callback in callbacks if isinstance(callback, ModelCheckpoint)]
     needed = sum(2 * weights if saver.save_weights_only else 3 * (weights + 2 * trained) for saver in savers)
     run_dir = Path(run_dir)
-    names = (BEST, LAST, PREVIOUS)
-    present = sum((run_dir / name).stat().st_size for name in names if (run_dir / name).is_file())
+    others = _running_beside(run_dir)
+    total = sum(max(0, needed - _present(folder)) for folder in (run_dir, *others))
     free = shutil.disk_usage(run_dir).free
-    if needed - present > free:
+    if total > free:
+        beside = f" of this cell and of {len(others)} others that are being trained" if others else ""
+        fewer = ", or train fewer cells at a time (--jobs)" if others else ""
         raise OSError(
-            f"The run folder's disk must have room for the checkpoints: expected {needed - present:,} bytes, got {free:,} "
-            f"bytes free ({run_dir}). Make room there, or choose a folder on another disk (hydra.run.dir=FOLDER)."
+            f"The run folder's disk must have room for the checkpoints{beside}: expected {total:,} bytes, got {free:,} "
+            f"bytes free ({run_dir}). Make room there, or choose a folder on another disk (hydra.run.dir=FOLDER; --out of "
+            f"a grid){fewer}."
         )
+
+
+def _present(run_dir: Path) -> int:
+    """Bytes of the checkpoints in a run folder; another process may replace them meanwhile."""
+    n_bytes_there = 0
+    for name in (BEST, LAST, PREVIOUS):
+        with contextlib.suppress(FileNotFoundError):
+            n_bytes_there += (run_dir / name).stat().st_size
+    return n_bytes_there
+
+
+def _running_beside(run_dir: Path) -> list[Path]:
+    """Other cells of the run folder's grid that processes are training now; none where it is no cell of a grid."""
+    run_dir = run_dir.absolute()
+    if not is_cell(run_dir):
+        return []
+    return [path for path in cells_in(run_dir.parents[1]) if path != run_dir and state_of(path) == "running"]

@@ -8,6 +8,7 @@ the cells that lie there.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -87,6 +88,11 @@ def read_grid(folder: str | Path) -> Stored:
 def cells_in(folder: str | Path) -> list[Path]:
     """Folders of the cells in a grid's folder, sorted."""
     return sorted(path for path in Path(folder).glob("*/fold*-seed*") if path.is_dir())
+
+
+def is_cell(run_dir: Path) -> bool:
+    """Whether a run folder has the name of a cell of a grid."""
+    return re.fullmatch(r"fold\d+-seed\d+", run_dir.name) is not None
 
 
 def name_of(run_dir: Path) -> str:

@@ -77,7 +77,7 @@ class EpochHistory(pl.Callback):
         self.rows = [*(known for known in self.rows if known["epoch"] < row["epoch"]), row]
         if trainer.is_global_zero:
             self._write()
-            shown = "  ".join(f"{name} {row.get(f'valid/{name}', float('nan')):.3f}" for name in SHOWN)
+            shown = "  ".join(f"{name} {row[f'valid/{name}']:.3f}" for name in SHOWN if f"valid/{name}" in row)
             print(
                 f"epoch {row['epoch'] + 1}/{trainer.max_epochs}  train loss {row.get('train/loss', float('nan')):.3f}  "
                 f"valid {shown}  {row['seconds']:.0f} s",

@@ -28,8 +28,15 @@ VERSIONED = ("torch", "pytorch-lightning", "transformers", "datasets", "hydra-co
 
 IGNORED = (
     "dataset.root",
+    "dataset.path",
+    "dataset.allow_outside",
     "dataset.cache_dir",
     "dataset.num_proc",
+    "dataset.corpora.*.root",
+    "dataset.corpora.*.path",
+    "dataset.corpora.*.allow_outside",
+    "dataset.corpora.*.cache_dir",
+    "dataset.corpora.*.num_proc",
     "dataloader.num_workers",
     "dataloader.timeout_seconds",
     "synthetic.root",
@@ -45,13 +52,17 @@ IGNORED = (
     "resume",
     "accept_code",
 )
-"""The only options that do not count: folders, logging, and how the work is divided. None of them can change a result.
+"""The only options that do not count: where files lie, logging, and how the work is divided. None of them can change a result.
 
 A run goes on from a checkpoint of its own only, so ``ckpt_path`` does not count. Where it goes on from a checkpoint of fewer
 epochs, ``continued`` writes down from which run.
 
-``trainer.accelerator``, ``trainer.devices`` and ``trainer.precision`` count: a CPU and a GPU round differently, and the
-number of devices changes the batches."""
+``trainer.accelerator``, ``trainer.devices``, ``trainer.precision`` and ``n_threads`` count: a CPU and a GPU round
+differently, the number of devices changes the batches, and the number of threads the order in which a CPU adds up."""
+
+ADDED = ("n_threads",)
+"""Options that count, and that an identity of before lacks. What it was then is not known: a number of threads was the
+machine's. That is no difference by itself, since the code differs as well, and is refused unless it is accepted."""
 
 ENCODER_NAMES = ("encoders.*.name", "model.encoders.*.name")
 """Options that may name a directory. Its content counts then, and its path does not."""
@@ -63,6 +74,9 @@ DECIDING = (
     "labels.py",
     "peakl.py",
     "targets.py",
+    "views.py",
+    "manifests.py",
+    "cross_corpora.py",
     "datasets.py",
     "data/*.py",
     "model/**/*.py",
@@ -141,7 +155,7 @@ def identify(config: dict, data: str, base: str | Path = ".", package: Path = PA
 
     Args:
         config: Plain values, resolved; options in ``IGNORED`` may be missing.
-        data: ``HF_KEMD.fingerprint``.
+        data: ``SegmentDataset.fingerprint``.
         base: Folder that a relative path of an encoder starts from.
         package: Folder of this package's source.
     """
@@ -274,6 +288,8 @@ def option_differences(
     missing = object()
     found = []
     for name in sorted(before.keys() | now.keys()):
+        if name in ADDED and not (name in before and name in now):
+            continue
         values = [options.get(name, missing) for options in (before, now)]
         if values[0] != values[1]:
             old, new = ("not set" if value is missing else json.dumps(value, ensure_ascii=False) for value in values)

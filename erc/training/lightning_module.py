@@ -99,8 +99,8 @@ class EmotionModule(pl.LightningModule):
         losses = self.loss(
             emotion_logits=prediction.emotion_logits.float(),
             va=prediction.va.float(),
-            target=batch["target"],
-            va_target=batch["va"],
+            target=batch["target"].float(),
+            va_target=batch["va"].float(),
         )
         if not torch.isfinite(losses["loss"]):
             raise ValueError(
@@ -156,6 +156,7 @@ class EmotionModule(pl.LightningModule):
         """Metrics over the whole fold."""
         found = self.gathered()
         self.valid_metrics = evaluate(
+            label_space=self.model.label_space,
             hard_label=found["hard_label"],
             is_tied=found["is_tied"],
             va=found["va"],
@@ -196,7 +197,7 @@ class EmotionModule(pl.LightningModule):
         """Predictions of the last validation or test, from all processes.
 
         Returns:
-            segment_id (N,), hard_label (N,), is_tied (N,), va (N, 2), emotion_probs (N, K), pred_va (N, 2),
+            segment_id (N,), hard_label (N,), is_tied (N,), va (N, R), emotion_probs (N, K), pred_va (N, R),
             embedding (N, D); each segment once, sorted by id.
         """
         parts = self._gathered
@@ -214,7 +215,7 @@ def _as_arrays(prediction: Prediction, batch: Batch) -> dict[str, np.ndarray]:
         "segment_id": np.array(batch["segment_id"]),
         "hard_label": batch["hard_label"].cpu().numpy(),
         "is_tied": batch["is_tied"].cpu().numpy(),
-        "va": batch["va"].double().cpu().numpy(),
+        "va": batch["va_exact"],
         # The soft-max runs in float64, so that the rows of predictions.csv sum to 1 in every digit.
         "emotion_probs": prediction.emotion_logits.double().softmax(dim=-1).cpu().numpy(),
         "pred_va": prediction.va.double().cpu().numpy(),

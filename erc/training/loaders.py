@@ -1,7 +1,14 @@
-"""Views of the data set -> the loaders that Lightning asks for."""
+"""Views of the data set -> the loaders that Lightning asks for.
+
+Processes that prepare batches (workers) end with the run, whatever they do: one that hangs, or that was stopped, is killed.
+"""
 
 from __future__ import annotations
 
+import atexit
+import weakref
+from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
@@ -10,7 +17,7 @@ from annotated_types import Ge
 from torch.utils.data import DataLoader, Sampler
 
 from erc.data import Collator, InputCollator, LengthBucketSampler
-from erc.datasets import HF_KEMD
+from erc.datasets import SegmentDataset
 
 
 class SegmentData(pl.LightningDataModule):
@@ -36,9 +43,9 @@ class SegmentData(pl.LightningDataModule):
 
     def __init__(
         self,
-        train: HF_KEMD,
-        valid: HF_KEMD,
-        test: HF_KEMD,
+        train: SegmentDataset,
+        valid: SegmentDataset,
+        test: SegmentDataset,
         collate: Collator,
         seed: int,
         batch_size: Annotated[int, Ge(1)] = 8,
@@ -69,20 +76,22 @@ class SegmentData(pl.LightningDataModule):
         """Every segment once, sorted by length."""
         return self._loader(self.test, shuffle=False)
 
-    def _loader(self, part: HF_KEMD, shuffle: bool) -> DataLoader:
+    def _loader(self, part: SegmentDataset, shuffle: bool) -> DataLoader:
         is_parallel = torch.distributed.is_available() and torch.distributed.is_initialized()
+        epoch = self.trainer.current_epoch if self.trainer is not None else 0
         sampler = LengthBucketSampler(
             # What is cut off costs no time, so it does not count as length.
             lengths=self._lengths[id(part)].clip(max=self.collate.max_samples),
             batch_size=self.batch_size,
             seed=self.seed,
-            epoch=self.trainer.current_epoch if self.trainer is not None else 0,
+            epoch=epoch,
             pool_batches=self.pool_batches,
             shuffle=shuffle,
             n_processes=torch.distributed.get_world_size() if is_parallel else 1,
             process=torch.distributed.get_rank() if is_parallel else 0,
         )
-        return make_loader(part.ds, self.collate, sampler, self.num_workers, self.timeout_seconds)
+        collate = self.collate.in_epoch(self.seed, epoch) if shuffle else self.collate
+        return make_loader(part.ds, collate, sampler, self.num_workers, self.timeout_seconds)
 
 
 def make_loader(
@@ -102,8 +111,11 @@ def make_loader(
         sampler: Yields lists of indices.
         num_workers: Processes that prepare batches; 0 prepares them in this process.
         timeout_seconds: Longest wait for a batch of a worker, in seconds; then an error is raised.
+
+    Returns:
+        A loader whose iterator raises a RuntimeError that says what to do where a worker died or gave no batch in time.
     """
-    return DataLoader(
+    return _Loader(
         # dtype=None keeps int16 as int16; the default makes int64 of it
         ds.select_columns(collate.columns).with_format("numpy", dtype=None),
         batch_sampler=sampler,
@@ -113,3 +125,75 @@ def make_loader(
         timeout=timeout_seconds if num_workers else 0,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+# --- workers ----------------------------------------------------------------------------------------------------------
+_WORKERS: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
+"""Every worker of this process that is not yet forgotten."""
+
+
+class _Loader(DataLoader):
+    """A loader whose workers end when it fails."""
+
+    def __iter__(self) -> Any:
+        batches = super().__iter__()
+        return _Batches(batches, self.timeout) if self.num_workers else batches
+
+
+class _Batches:
+    """The batches of one epoch; an error, and Ctrl-C, kill the workers.
+
+    ``multiprocessing`` ends a worker with SIGTERM and waits for it at the end of the program, without a limit. A process that
+    was stopped, or that waits for a disk, does not react to that signal; it does to SIGKILL.
+    """
+
+    def __init__(self, batches: Any, timeout_seconds: float) -> None:
+        self._batches, self._timeout_seconds = batches, timeout_seconds
+        self._workers: list[BaseProcess] = list(batches._workers)
+        _WORKERS.update(self._workers)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            raise
+        except RuntimeError as err:
+            ended = [worker for worker in self._workers if worker.exitcode not in (None, 0)]
+            kill(self._workers)
+            if ended:
+                codes = ", ".join(str(worker.exitcode) for worker in ended)
+                raise RuntimeError(
+                    f"Workers of the loader must live as long as the epoch: expected a batch, got the end of {len(ended)} of "
+                    f"{len(self._workers)} (exit code {codes}; -9 is kill -9, or a system that was out of memory). Take fewer "
+                    "(dataloader.num_workers; 0 takes none)."
+                ) from err
+            if "timed out" in str(err):
+                raise RuntimeError(
+                    f"A worker of the loader must give a batch in time: expected one within {self._timeout_seconds:g} s, got "
+                    f"none. All {len(self._workers)} were killed. Does the disk answer? Else give them more time "
+                    "(dataloader.timeout_seconds), or take none (dataloader.num_workers=0)."
+                ) from err
+            raise
+        except BaseException:
+            kill(self._workers)
+            raise
+
+
+def kill(workers: list[BaseProcess]) -> None:
+    """Ends processes at once (SIGKILL), those too that hang or were stopped."""
+    for worker in workers:
+        try:
+            worker.kill()
+            worker.join(timeout=5)
+        except ValueError:  # it is closed already
+            continue
+
+
+# registered after that of multiprocessing, whose module is imported above, so it runs before it
+atexit.register(lambda: kill(list(_WORKERS)))

@@ -1,7 +1,9 @@
 """What training minimises: a loss on the emotion distribution, one on valence-arousal, and their weighted sum.
 
 Conventions: natural logarithm; every loss is a mean over segments unless it says otherwise; predictions come before targets,
-both by keyword. Emotion losses take logits (B, K) and distributions (B, K); a one-hot row is a distribution, too.
+both by keyword. Emotion losses take logits (B, K) and distributions (B, K); a one-hot row is a distribution, too. The losses
+on dimensions take (B, R). A target that is not known is NaN: ``MultitaskLoss`` leaves such rows out of the emotion loss, and
+the losses on dimensions leave such entries out. Nothing is filled in.
 
 torch computes what it has: cross-entropy, Kullback-Leibler divergence, squared error. The focal loss and the concordance
 correlation are written here: torch has no focal loss for distributions, and torchmetrics divides the moments by n - 1.
@@ -76,21 +78,37 @@ class KLLoss(nn.Module):
 
 
 class MSELoss(nn.Module):
-    """Mean squared error over segments and over valence and arousal."""
+    """Mean squared error over segments and over dimensions; entries whose target is NaN do not count."""
 
     def forward(self, *, va: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B, 2), (B, 2) -> scalar."""
-        return functional.mse_loss(va, target)
+        """(B, R), (B, R) -> scalar; 0 where no target is known."""
+        known = ~target.isnan()
+        if known.all():
+            return functional.mse_loss(va, target)
+        return functional.mse_loss(va[known], target[known]) if known.any() else 0 * va.sum()
 
 
 class CCCLoss(nn.Module):
-    """1 - concordance correlation over the batch (Lin, 1989; moments divide by n), mean of valence and arousal.
+    """1 - concordance correlation over the batch (Lin, 1989; moments divide by n), mean over dimensions.
 
-    Few segments say little about a correlation: use batches of 16 segments or more. A batch of one segment gives 1.
+    Few segments say little about a correlation: use batches of 16 segments or more. A batch of one segment gives 1. Entries
+    whose target is NaN do not count; neither does a dimension of which the batch knows nothing.
     """
 
     def forward(self, *, va: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B, 2), (B, 2) -> scalar in [0, 2]."""
+        """(B, R), (B, R) -> scalar in [0, 2]; 0 where no target is known."""
+        known = ~target.isnan()
+        if known.all():
+            return self._of_known(va, target)
+        columns = [
+            self._of_known(va[rows, column, None], target[rows, column, None])
+            for column, rows in enumerate(known.unbind(dim=1))
+            if rows.any()
+        ]
+        return torch.stack(columns).mean() if columns else 0 * va.sum()
+
+    @staticmethod
+    def _of_known(va: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         mean_va, mean_target = va.mean(dim=0), target.mean(dim=0)
         covariance = ((va - mean_va) * (target - mean_target)).mean(dim=0)
         spread = va.var(dim=0, unbiased=False) + target.var(dim=0, unbiased=False) + (mean_va - mean_target).square()
@@ -98,7 +116,9 @@ class CCCLoss(nn.Module):
 
 
 class MultitaskLoss(nn.Module):
-    """Weighted sum of an emotion loss and a valence-arousal loss.
+    """Weighted sum of an emotion loss and a loss on the dimensions (valence and arousal).
+
+    A loss of which the batch has no target is 0: the batch says nothing about that part of the model.
 
     Args:
         emotion: Loss on ``emotion_logits`` and ``target``.
@@ -122,8 +142,13 @@ class MultitaskLoss(nn.Module):
         self, *, emotion_logits: torch.Tensor, va: torch.Tensor, target: torch.Tensor, va_target: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """Scalars ``loss``, ``loss_emotion``, ``loss_va``."""
-        emotion_loss = self.emotion(emotion_logits=emotion_logits, target=target)
-        va_loss = self.va(va=va, target=va_target)
+        known = ~target.isnan().any(dim=-1)
+        if not known.all():
+            emotion_logits, target = emotion_logits[known], target[known]
+        emotion_loss = (
+            self.emotion(emotion_logits=emotion_logits, target=target) if len(target) else 0 * emotion_logits.sum()
+        )
+        va_loss = self.va(va=va, target=va_target) if va.shape[-1] else 0 * emotion_logits.sum()
         return {
             "loss": self.emotion_weight * emotion_loss + self.va_weight * va_loss,
             "loss_emotion": emotion_loss,

@@ -11,7 +11,8 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from erc.data import corpora_fingerprint
+from erc.datasets import fingerprint_of
+from erc.files import sweep_temporaries
 from erc.training.checkpoints import Owner, owner_of, read_checkpoint
 from erc.training.identity import Identity, changed_files, continued, differences, identify, named
 from erc.training.read_back import finished_result
@@ -73,6 +74,7 @@ def take_folder(config: dict, identity: Identity, is_first: bool) -> Taken:
     if result is not None:
         if is_first:
             (run_dir / ERROR).unlink(missing_ok=True)
+            sweep_temporaries(run_dir)
             drop_checkpoints(run_dir, (LAST, PREVIOUS) if config["resume"] is True else (PREVIOUS,))
         return Taken(result, None, identity)
     checkpoint = newest_whole(run_dir, sets_aside=is_first) if config["resume"] else None
@@ -135,7 +137,7 @@ def newest_unfinished(config: dict) -> Path | None:
         return Path(chosen) if chosen else None
     os.environ.pop(_CHOSEN, None)
     try:
-        data = corpora_fingerprint(config["dataset"]["dataset_name"], config["dataset"]["root"])
+        data = fingerprint_of(config["dataset"])
     except (OSError, ValueError):
         return None  # synthetic corpora that are not yet written; or the run says what is wrong with them
     identity = identify(config, data)

@@ -19,10 +19,19 @@ import pytorch_lightning as pl
 import torch
 import yaml
 
-from erc.datasets import HF_KEMD
-from erc.evaluation import make_result, predictions_table, rater_reference, summary_text, truth_table, write_fold
+from erc.datasets import SegmentDataset
+from erc.evaluation import (
+    evaluate_table,
+    make_result,
+    predictions_table,
+    rater_reference,
+    summary_text,
+    truth_table,
+    write_fold,
+)
 from erc.files import write_atomically
 from erc.training.assembly import build, load_processors, load_selected, make_views, write_missing_corpora
+from erc.training.classical import EgemapsSVM
 from erc.training.history import EpochHistory
 from erc.training.identity import Identity, identify, versions, without_ignored
 from erc.training.lightning_module import EmotionModule
@@ -52,6 +61,7 @@ def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
         FileExistsError: The folder holds another run, or a run of other code, or another process works in it.
     """
     quieten()
+    set_threads(config)
     run_dir = Path(config["run_dir"])
     # the first process of several on one cell claims it for all of them
     if not _is_first_process():
@@ -84,7 +94,8 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     run_dir = Path(config["run_dir"])
     write_missing_corpora(parts["synthetic"])
     # first what fails fast: a data set may take many minutes to build
-    processors = load_processors(config)
+    classical = make_classical(parts, config)
+    processors = load_processors(config) if classical is None else {}
     train, valid, test = make_views(parts["dataset"], config)
     identity = identify(config, train.fingerprint)
     result, ckpt_path, identity = take_folder(config, identity, is_first=_is_first_process())
@@ -93,6 +104,8 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
         return result
     if _is_first_process():
         write_atomically(run_dir / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    if classical is not None:
+        return _fit_classical(classical, names, config, identity, (train, valid, test))
     module, data, trainer = build(parts, config, processors, train, valid, test)
     history = next(callback for callback in parts["callbacks"].values() if isinstance(callback, EpochHistory))
     history.fingerprint, history.identity = identity.fingerprint, identity.to_json()
@@ -111,15 +124,61 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     gathered = module.gathered()
     if not trainer.is_global_zero:
         return None
-    table = predictions_table(test.ds, gathered)
+    table = predictions_table(test.ds, test.label_space, gathered)
     seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
-    facts = names | make_facts(config, identity, valid, test) | {"seconds": round(seconds, 2)}
-    result = make_result(table, truth_table(train.ds), history.rows, epoch, facts)
+    facts = names | make_facts(config, identity, train, valid, test) | {"seconds": round(seconds, 2)}
+    facts["target_options"] = data.collate.target_options
+    result = make_result(table, truth_table(train.ds, train.label_space), history.rows, epoch, facts)
     write_fold(run_dir, table, result, gathered)
     drop_checkpoints(run_dir, (LAST, PREVIOUS) if config["resume"] is True else (PREVIOUS,))
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
     print(summary_text(result))
     print(f"Result: {run_dir / 'result.json'}", flush=True)
+    return result
+
+
+def make_classical(parts: dict, config: dict) -> EgemapsSVM | None:
+    """The classical model of the configuration; None where it is a network.
+
+    Raises:
+        ImportError: Its package is not installed.
+        ValueError: It is to learn from other labels than hard ones.
+    """
+    if getattr(parts["fusion"], "func", None) is not EgemapsSVM:
+        return None
+    if config["target"]["kind"] != "hard":
+        raise ValueError(
+            f"A support vector machine learns from one label a segment: expected target=hard, got {config['target']['kind']}."
+        )
+    return parts["fusion"](cache_dir=config["dataset"]["cache_dir"])
+
+
+def _fit_classical(
+    model: EgemapsSVM,
+    names: dict[str, str],
+    config: dict,
+    identity: Identity,
+    views: tuple[SegmentDataset, SegmentDataset, SegmentDataset],
+) -> dict | None:
+    """Fits a classical model, which has one epoch and chooses nothing, and writes its result as that of a network."""
+    if not _is_first_process():
+        return None
+    started, run_dir = time.monotonic(), Path(config["run_dir"])
+    train, valid, test = views
+    print(
+        f"Fitting {names['fusion']}, fold {config['dataset']['validation_fold']}: {len(train):,} training and {len(test):,} "
+        f"reported segments. Run folder: {run_dir}",
+        flush=True,
+    )
+    gathered = model.fit_predict(train, test)
+    table = predictions_table(test.ds, test.label_space, gathered)
+    seconds = round(time.monotonic() - started, 2)
+    row = {f"valid/{name}": float(value) for name, value in evaluate_table(table, test.label_space).items()}
+    facts = names | make_facts(config, identity, train, valid, test) | {"seconds": seconds}
+    history = [{"epoch": 0, "step": 0, "seconds": seconds, **row}]
+    result = make_result(table, truth_table(train.ds, train.label_space), history, 0, facts)
+    write_fold(run_dir, table, result, gathered)
+    print(f"\n{summary_text(result)}\nResult: {run_dir / 'result.json'}", flush=True)
     return result
 
 
@@ -134,18 +193,23 @@ def _first_line(
         segments = (
             f"{len(data.train):,} training, {len(data.valid):,} choosing and {len(data.test):,} reported segments"
         )
+    options = data.collate.target_options
+    with_options = f" ({', '.join(f'{name} {value:.4g}' for name, value in options.items())})" if options else ""
     return (
-        f"Training {names['fusion']} on {names['target']} targets, fold {config['dataset']['validation_fold']}: "
+        f"Training {names['fusion']} on {names['target']} targets{with_options}, fold {config['dataset']['validation_fold']}: "
         f"{segments}, {n_parameters:,} parameters, {device}. Run folder: {config['run_dir']}"
     )
 
 
-def make_facts(config: dict, identity: Identity, valid: HF_KEMD, test: HF_KEMD) -> dict:
+def make_facts(
+    config: dict, identity: Identity, train: SegmentDataset, valid: SegmentDataset, test: SegmentDataset
+) -> dict:
     """What ``result.json`` says of a run besides its metrics, its names and its duration; see ``make_result``.
 
     Args:
         config: Plain values.
         identity: Of the run.
+        train: Segments that it was trained on.
         valid: Segments that the checkpoint was chosen on.
         test: Segments that are reported.
     """
@@ -153,15 +217,36 @@ def make_facts(config: dict, identity: Identity, valid: HF_KEMD, test: HF_KEMD) 
         "fold": config["dataset"]["validation_fold"],
         "protocol": config["protocol"],
         "seed": config["seed"],
+        "n_threads": torch.get_num_threads(),
         "corpora": sorted(set(test.ds["corpus"])),
+        "trained_on": sorted(set(train.ds["corpus"])),
+        "label_space": test.label_space,
+        "n_folds": test.n_folds,
         "is_synthetic": test.is_synthetic,
         "n_chosen_on": len(valid),
-        "human": rater_reference(test.ds),
+        "human": rater_reference(test.ds, test.label_space),
+        "groups": test.groups(),
         "fingerprint": identity.fingerprint,
         "code": identity.code,
         "versions": versions(),
         "peak_memory_mb": peak_memory_mb(),
     }
+
+
+def set_threads(config: dict) -> None:
+    """Sets the number of CPU threads of this process, and of those that it starts, to option ``n_threads``.
+
+    The order in which threads add up numbers differs with their number, and so do the last digits. Null leaves the number that
+    torch takes by itself: that of the cores, or of ``OMP_NUM_THREADS``. The number is in ``result.json`` either way.
+
+    Args:
+        config: Plain values.
+    """
+    if config["n_threads"] is None:
+        return
+    torch.set_num_threads(config["n_threads"])
+    # further ranks start as processes; Lightning would choose a number for them
+    os.environ["OMP_NUM_THREADS"] = str(config["n_threads"])
 
 
 def peak_memory_mb() -> float:

@@ -23,7 +23,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from erc.files import write_atomically
+from erc.files import make_private, sweep_temporaries, write_atomically
 from erc.training.identity import Identity, changed_files, differences, named
 from erc.training.read_back import ERROR, IDENTITY, damage_of, epochs_done, read_identity, read_result
 
@@ -94,7 +94,12 @@ def refusal(run_dir: str | Path, identity: Identity, accept_code: bool = False, 
 
 
 def enter(run_dir: str | Path, identity: Identity) -> None:
-    """Writes the run's identity into its folder; the error of an attempt before is removed."""
+    """Writes the run's identity into its folder, which becomes private.
+
+    The error of an attempt before is removed, and so are temporary files that a killed process left.
+    """
+    make_private(run_dir)
+    sweep_temporaries(run_dir)
     write_atomically(Path(run_dir) / IDENTITY, identity.to_json())
     (Path(run_dir) / ERROR).unlink(missing_ok=True)
 

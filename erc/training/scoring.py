@@ -12,14 +12,15 @@ from pathlib import Path
 import pandas as pd
 import pytorch_lightning as pl
 
-from erc.datasets import HF_KEMD
+from erc.data import Collator, label_space_of
+from erc.datasets import SegmentDataset
 from erc.evaluation import make_result, predictions_table, summary_text, truth_table
 from erc.files import write_atomically
-from erc.training.assembly import load_processors, load_weights, make_views, write_missing_corpora
+from erc.training.assembly import load_processors, load_weights, make_collator, make_views, write_missing_corpora
 from erc.training.identity import identify
 from erc.training.lightning_module import EmotionModule
 from erc.training.read_back import finished_result
-from erc.training.run import make_facts, quieten
+from erc.training.run import make_facts, quieten, set_threads
 
 
 def score_again(
@@ -53,6 +54,7 @@ def score_again(
         ValueError: ``out`` lies in the run folder.
     """
     quieten()
+    set_threads(config)
     run_dir = Path(run_dir)
     path = _checkpoint_path(run_dir, checkpoint, out)
     fold = config["dataset"]["validation_fold"] if fold is None else fold
@@ -60,13 +62,20 @@ def score_again(
     processors = load_processors(config)
     train, valid, _ = make_views(parts["dataset"], config)
     scored = parts["dataset"](mode=mode, validation_fold=fold, protocol=config["protocol"])
-    table, epoch = _predict(parts, config, processors, path, scored)
+    collate = make_collator(parts, config, processors, train)
+    table, epoch = _predict(parts, config, collate, path, scored)
 
     known = finished_result(run_dir) or {}
-    facts = make_facts(config, identify(config, train.fingerprint), valid, scored)
+    if known and label_space_of(known) != scored.label_space:
+        differing = "; ".join(label_space_of(known).differences(scored.label_space))
+        raise ValueError(
+            f"A run is scored on the label space that it was trained on: {run_dir} differs in {differing}."
+        )
+    facts = make_facts(config, identify(config, train.fingerprint), train, valid, scored)
     # what the run was, not what the same options would be today
+    facts["target_options"] = collate.target_options
     facts |= {name: known.get(name) for name in ("experiment", "fusion", "target", "fingerprint", "code", "seconds")}
-    result = make_result(table, truth_table(train.ds), [], epoch, facts | {"fold": fold})
+    result = make_result(table, truth_table(train.ds, train.label_space), [], epoch, facts | {"fold": fold})
     result |= {"run_dir": str(run_dir), "checkpoint": checkpoint, "mode": mode}
     ids = set(table["segment_id"])
     result["n_in_training"] = len(ids & set(train.ds["segment_id"]))
@@ -93,12 +102,19 @@ def _checkpoint_path(run_dir: Path, checkpoint: str, out: str | Path | None) -> 
     return path
 
 
-def _predict(parts: dict, config: dict, processors: dict, path: Path, scored: HF_KEMD) -> tuple[pd.DataFrame, int]:
+def _predict(
+    parts: dict, config: dict, collate: Collator, path: Path, scored: SegmentDataset
+) -> tuple[pd.DataFrame, int]:
     """Predictions of the segments, with the columns of ``predictions.csv``, and the checkpoint's epoch, from 0."""
-    collate = parts["dataloader"].keywords["collate"](**processors)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = parts["dataloader"](scored, scored, scored, collate=collate, seed=config["seed"])
-    module = EmotionModule(parts["model"](), parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
+    module = EmotionModule(
+        parts["model"](label_space=scored.label_space),
+        parts["loss"],
+        parts["optim"],
+        parts["scheduler"],
+        config["seed"],
+    )
     epoch = load_weights(module, path)
     trainer = pl.Trainer(
         accelerator=config["trainer"]["accelerator"],
@@ -111,7 +127,7 @@ def _predict(parts: dict, config: dict, processors: dict, path: Path, scored: HF
         enable_model_summary=False,
     )
     trainer.test(module, datamodule=data, verbose=False)
-    return predictions_table(scored.ds, module.gathered()), epoch
+    return predictions_table(scored.ds, scored.label_space, module.gathered()), epoch
 
 
 def report(result: dict, view: str) -> str:
@@ -119,7 +135,7 @@ def report(result: dict, view: str) -> str:
 
     Args:
         result: See ``score_again``.
-        view: The scored segments in a few words (``HF_KEMD.describe``).
+        view: The scored segments in a few words (``SegmentDataset.describe``).
     """
     n = result["n_reported_on"]
     lines = [

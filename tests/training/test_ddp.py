@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from kemd_columns import PROB
 from transformers import BertTokenizer, RobertaConfig, RobertaModel, Wav2Vec2Config, Wav2Vec2Model
 
 from erc.data.sampler import LengthBucketSampler
-from erc.evaluation.predictions import PROB
 from erc.model.pretrained import tiny_vocabulary
 from erc.training import run_folder
 from erc.training.identity import Identity

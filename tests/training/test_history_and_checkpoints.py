@@ -7,7 +7,9 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,9 +19,11 @@ import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
 from pytorch_lightning.loggers import CSVLogger
 
-from erc.training.checkpoints import AtomicCheckpointIO
+from erc.training import checkpoints
+from erc.training.checkpoints import AtomicCheckpointIO, check_room
 from erc.training.history import EpochHistory
 from erc.training.loggers import DispensableLogger
+from erc.training.run_folder import claimed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -234,9 +238,11 @@ def test_an_interrupted_save_leaves_the_checkpoint_before(tmp_path, monkeypatch)
 KILLS = 20
 KILL_LOOP = """
 import os, random, signal, sys, time
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pathlib import Path
 import torch
-from erc.training.checkpoints import AtomicCheckpointIO
+from erc.training import checkpoints
+from erc.training.checkpoints import AtomicCheckpointIO, check_room
 
 torch.set_num_threads(1)  # a fork of more threads than one could hang
 weight = torch.zeros(2_000_000)  # 8 MB
@@ -275,16 +281,27 @@ root, kills = Path(sys.argv[1]), int(sys.argv[2])
 (root / "atomic").mkdir()
 (root / "plain").mkdir()
 kill(AtomicCheckpointIO().save_checkpoint, root / "atomic", kills)
-kill(torch.save, root / "plain", kills)
+kill(torch.save if sys.argv[3] == "torch" else TorchCheckpointIO().save_checkpoint, root / "plain", kills)
 """
 
 
+@pytest.fixture
+def memory_disk() -> Iterator[Path]:
+    """A folder on another file system than that of ``tmp_path``, from where moving a file is copying it."""
+    if not Path("/dev/shm").is_dir():
+        pytest.skip("there is no /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
-def test_a_checkpoint_loads_whenever_the_process_is_killed_and_a_plain_save_would_not(tmp_path):
+@pytest.mark.parametrize("control", ["torch", "lightning"])
+def test_a_checkpoint_loads_whenever_the_process_is_killed_and_a_plain_save_would_not(tmp_path, memory_disk, control):
+    # Lightning's own save stages in the temporary directory; ours leaves nothing there
     done = subprocess.run(
-        [sys.executable, "-c", KILL_LOOP, str(tmp_path), str(KILLS)],
+        [sys.executable, "-c", KILL_LOOP, str(tmp_path), str(KILLS), control],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(memory_disk)},
         capture_output=True,
         text=True,
         timeout=240,
@@ -296,3 +313,28 @@ def test_a_checkpoint_loads_whenever_the_process_is_killed_and_a_plain_save_woul
     assert int(last) > 0  # some saves were finished
     assert names == ["last.ckpt", "previous.ckpt"]  # what the kills left behind is swept
     assert int(plain[0]) > 0  # negative control
+
+
+# --- room -------------------------------------------------------------------------------------------------------------
+def test_cells_that_are_trained_beside_each_other_need_room_for_all_of_them(tmp_path, monkeypatch):
+    module = BoringModel()
+    savers = [pl.callbacks.ModelCheckpoint(save_weights_only=True)]
+    one = 2 * sum(value.nbytes for value in module.state_dict().values())
+    cells = [tmp_path / row / "fold0-seed42" for row in ("a", "b", "c")]
+    for cell in cells:
+        cell.mkdir(parents=True)
+    (cells[1] / "best.ckpt").write_bytes(b"x" * 100)
+
+    def check(free: int, cell: Path = cells[0]) -> None:
+        monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+        check_room(cell, module, savers)
+
+    check(one)  # no other is trained
+    with claimed(cells[1]):
+        check(2 * one - 100)
+        said = rf"this cell and of 1 others .*expected {2 * one - 100:,} bytes, got {one:,} bytes free .*--jobs"
+        with pytest.raises(OSError, match=said):
+            check(one)
+        alone = tmp_path / "a" / "a-run-of-its-own"
+        alone.mkdir()
+        check(one, alone)

@@ -89,6 +89,13 @@ def test_an_option_that_cannot_change_a_result_does_not_count(plain, override):
 def test_every_ignored_option_exists(plain):
     """A misspelt one, or one that was renamed, would count again without a word."""
     names = {name for name, _ in identities.flatten(composed("+trainer.default_root_dir=elsewhere"))}
+    with initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+        for dataset in ("manifest", "cross_corpus"):
+            config = compose("train", ["experiment=scratch", f"dataset={dataset}", "run_dir=here"])
+            plain = OmegaConf.to_container(config.dataset, resolve=False)
+            names |= {name for name, _ in identities.flatten({"dataset": plain})}
+    # a corpus of several takes the options of a data set
+    names |= {name.replace("dataset.", "dataset.corpora.one.", 1) for name in names}
     groups = {name.split(".")[0] for name in names}
     for pattern in identities.IGNORED:
         assert pattern in groups or any(identities.matches(name, (pattern,)) for name in names), pattern
@@ -201,7 +208,7 @@ def test_a_copy_of_the_source_is_the_same_code(package):
         ("model/fusion/mixer.py", " + ", " - "),
         ("data/media.py", "16_000", "16_001"),
         ("evaluation/metrics.py", "return", "return 0 *"),
-        ("labels.py", '"surprise"', '"surprised"'),
+        ("data/corpora.py", '"surprise"', '"surprised"'),
     ],
 )
 def test_one_changed_coefficient_is_other_code_and_its_file_is_named(package, name, before, after):
@@ -224,7 +231,7 @@ def test_comments_docstrings_and_layout_do_not_count(package):
         path.write_text(
             '"""Other words.\n\n' + text[3:].replace("\n    ", "\n\n    ") + "\n# a comment\n", encoding="utf-8"
         )
-    edit(package / "labels.py", "def ", "# why\ndef ")
+    edit(package / "labels.py", "\ndef ", "\n# why\ndef ")
     edit(package / "data" / "media.py", '    """', '    """Other words. ')
     assert code_hashes(package) == unchanged
 
@@ -260,8 +267,13 @@ def test_no_module_that_a_run_needs_is_left_out():
     for module in found.stdout.split():
         path = module.removeprefix("erc.").replace(".", "/")
         files.add(f"{path}/__init__.py" if (ROOT / "erc" / path).is_dir() else f"{path}.py")
-    # the writer of files; the check of what is read back; faces, which only re-export
-    nothing = {"files.py", "evaluation/__init__.py", "evaluation/result_schema.py"} | identities.NOT_DECIDING
+    # the writer of files; the words of mistakes; the check of what is read back; faces, which only re-export
+    nothing = {
+        "files.py",
+        "mistakes.py",
+        "evaluation/__init__.py",
+        "evaluation/result_schema.py",
+    } | identities.NOT_DECIDING
     assert files - set(code_hashes()) <= nothing
     assert {"training/run.py", "model/fusion/concat.py", "evaluation/predictions.py"} <= files
 
@@ -277,3 +289,10 @@ def test_the_hash_of_a_syntax_tree_is_independent_of_its_text(tmp_path):
     assert a == b != c
     # with another version of Python it must be the same; taken once, on 3.11
     assert a == "4fe8df3df209"
+
+
+def test_the_number_of_threads_counts_and_an_identity_of_before_it_was_an_option_is_no_other_run():
+    now, before = {"n_threads": 1, "seed": 42}, {"seed": 42}
+    assert option_differences({"n_threads": 2, "seed": 42}, now) == ["n_threads: 2 there, 1 now"]
+    assert option_differences(before, now) == option_differences(now, before) == []
+    assert option_differences({"seed": 1}, now) == ["seed: 1 there, 42 now"]  # control

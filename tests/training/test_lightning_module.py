@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import train  # noqa: F401  registers the configuration's resolvers
+from erc.data import KEMD
 from erc.data.collate import Collator, Inputs
 from erc.datasets import HF_KEMD
 from erc.evaluation.metrics import evaluate
@@ -250,13 +251,13 @@ def test_reported_metrics_are_those_of_the_selected_weights_computed_directly(sh
     epoch = result["selected"]["epoch"]
     checkpoint = torch.load(shared.root / "whole" / "best.ckpt", weights_only=True)
     assert checkpoint["epoch"] == epoch
-    model = instantiate(OmegaConf.create(shared.compose("whole")["model"]), _convert_="all")()
+    model = instantiate(OmegaConf.create(shared.compose("whole")["model"]), _convert_="all")(label_space=KEMD)
     weights = {name.removeprefix("model."): value for name, value in checkpoint["state_dict"].items()}
     model.load_state_dict(weights, strict=True)
     model.eval()
 
     rows = list(HF_KEMD("valid", root=str(shared.data), cache_dir=str(shared.cache), num_data=N_SEGMENTS))
-    collate = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "soft", max_samples=12_000)
+    collate = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "soft", max_samples=12_000)
     probs, va = [], []
     for row in rows:  # one by one, in another order than the loader's
         batch = collate([row])
@@ -265,6 +266,7 @@ def test_reported_metrics_are_those_of_the_selected_weights_computed_directly(sh
         probs.append(prediction.emotion_logits[0].softmax(dim=-1).tolist())
         va.append(prediction.va[0].tolist())
     expected = evaluate(
+        label_space=KEMD,
         hard_label=np.array([row["hard_label"] for row in rows]),
         is_tied=np.array([row["is_tied"] for row in rows]),
         va=np.array([[row["valence"], row["arousal"]] for row in rows]),
@@ -310,15 +312,19 @@ def draw_batch() -> dict:
         }
         for i, (emotion, text) in enumerate([(4, "정말 기뻐요"), (5, "너무 슬퍼"), (3, "네"), (2, "왜 그래 진짜")])
     ]
-    return Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "hard")(rows)
+    return Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "hard")(rows)
 
 
 @pytest.mark.filterwarnings("ignore:You are trying to `self.log\\(\\)`")
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("where", ["logits", "va", "target"])
-def test_a_loss_that_is_not_finite_stops_naming_the_segments(value, where):
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [("logits", math.nan), ("logits", math.inf), ("va", math.nan), ("va", math.inf), ("target", math.inf)],
+)
+def test_a_loss_that_is_not_finite_stops_naming_the_segments(where, value):
     batch, logits, va = draw_batch(), torch.zeros(4, 7), torch.full((4, 2), 3.0)
     make_module(Fixed(logits, va)).training_step(batch, 0)  # control: finite, it goes on
+    batch["va"][0, 0] = math.nan  # a rating that is not known is no fault
+    make_module(Fixed(logits, va)).training_step(batch, 0)
     if where == "target":
         batch["va"][2, 0] = value
     else:
@@ -358,7 +364,7 @@ def test_a_nan_in_validation_is_an_error_not_a_score(runs):
         runs("run", callback=PoisonValidation())
     assert not (runs.root / "run" / "result.json").exists()
     # the first batch of validation is named
-    first = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "soft", max_samples=12_000)
+    first = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "soft", max_samples=12_000)
     rows = HF_KEMD("valid", root=str(runs.data), cache_dir=str(runs.cache), num_data=N_SEGMENTS)
     ids = {segment for segment in first(list(rows))["segment_id"] if segment in str(caught.value)}
     assert len(ids) == BATCH_SIZE
@@ -410,7 +416,7 @@ def test_four_segments_are_learned_by_heart():
         TensorMixer, projection_dim=32, patch_size=8, mixer_dim=32, depth=2, tokens_mlp_dim=32, channels_mlp_dim=32
     )
     encoders = {"audio": functools.partial(AudioEncoder, "tiny"), "text": functools.partial(TextEncoder, "tiny")}
-    model = EmotionModel(encoders, fusion)
+    model = EmotionModel(encoders, fusion, KEMD)
     batch = draw_batch()
     trainer = pl.Trainer(
         max_steps=80,

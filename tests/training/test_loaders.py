@@ -7,6 +7,7 @@ import pytest
 import torch
 from datasets import Dataset
 
+from erc.data import KEMD
 from erc.data.collate import Collator, InputCollator
 from erc.data.sampler import LengthBucketSampler
 from erc.model.pretrained import load_feature_extractor, load_tokenizer
@@ -31,7 +32,7 @@ def make_rows(lengths: tuple[int, ...] = (4_000, 16_000, 9_000, 6_500)) -> list[
 
 
 def collator() -> Collator:
-    return Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "peakl")
+    return Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "peakl")
 
 
 def as_data_set(rows: list[dict]) -> Dataset:

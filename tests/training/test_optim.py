@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 import train  # noqa: F401  registers the configuration's resolvers
+from erc.data import KEMD
 from erc.data.collate import Collator
 from erc.model.emotion_model import EmotionModel
 from erc.model.pretrained import load_feature_extractor, load_tokenizer
@@ -63,7 +64,7 @@ def test_every_trainable_parameter_is_in_exactly_one_group(options):
     if any("lora" in option for option in options):
         pytest.importorskip("peft")
     parts = composed(*DEMO, *options)
-    model = parts["model"]()
+    model = parts["model"](label_space=KEMD)
     optimizer = parts["optim"](model)
     grouped = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
@@ -76,7 +77,7 @@ def test_every_trainable_parameter_is_in_exactly_one_group(options):
 def test_learning_rates_and_adamw_s_options_are_the_paper_s():
     # as published: 1e-5 for both encoders, 1e-4 for the mixer; eps 1e-8, weight decay 1e-6
     parts = composed("experiment=paper", "run_dir=none", "encoders=tiny", "logger=csv")
-    optimizer = parts["optim"](parts["model"]())
+    optimizer = parts["optim"](parts["model"](label_space=KEMD))
     assert isinstance(optimizer, torch.optim.AdamW)
     assert {group["name"]: group["lr"] for group in optimizer.param_groups} == {
         "audio": 1e-5,
@@ -135,7 +136,7 @@ def test_a_part_that_the_fusion_does_not_use_is_passed_over():
 
 def test_the_configured_rates_fit_a_model_of_one_modality():
     parts = composed(*DEMO, "fusion=small/text_only")
-    optimizer = parts["optim"](parts["model"]())
+    optimizer = parts["optim"](parts["model"](label_space=KEMD))
     assert [group["name"] for group in optimizer.param_groups] == ["text", "fusion", "heads"]
 
 
@@ -155,7 +156,7 @@ def test_a_parameter_outside_the_parts_is_an_error_that_names_it():
 def test_parameters_come_in_the_order_of_the_model():
     # the order decides how a checkpoint's state of the optimizer is read
     parts = composed(*DEMO)
-    model = parts["model"]()
+    model = parts["model"](label_space=KEMD)
     optimizer = parts["optim"](model)
     grouped = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
     assert grouped == [id(parameter) for parameter in model.parameters()]
@@ -178,7 +179,7 @@ def draw_batch() -> dict:
         }
         for i, (n, text) in enumerate([(16_000, "정말 기뻐요!"), (9_000, "네, 그래요 그래요."), (12_000, "몰라")])
     ]
-    return Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "peakl")(rows)
+    return Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "peakl")(rows)
 
 
 def take_step(model: EmotionModel, optimizer: torch.optim.Optimizer) -> None:
@@ -196,7 +197,7 @@ def moved_by_one_step(*options: str) -> tuple[set[str], set[str]]:
     torch.manual_seed(0)
     np.random.seed(0)
     parts = composed(*DEMO, *options)
-    model = parts["model"]()
+    model = parts["model"](label_space=KEMD)
     if "audio" in model.encoders:
         model.encoders["audio"].model.config.mask_time_prob = 0.5  # else masked_spec_embed may not be drawn
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
@@ -220,7 +221,7 @@ def test_one_step_moves_every_trainable_tensor_and_no_other(options):
 def test_a_tensor_outside_the_optimizer_would_be_found():
     # negative control: the published code's optimizer, which lacks the projections
     parts = composed(*DEMO)
-    model = parts["model"]()
+    model = parts["model"](label_space=KEMD)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
     in_groups = [p for name, p in model.named_parameters() if "projection" not in name]
     take_step(model, torch.optim.AdamW(in_groups, lr=1e-3))

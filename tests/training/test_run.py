@@ -308,3 +308,16 @@ def test_fewer_positions_than_tokens_is_an_error_that_says_how_many_there_are():
     check_lengths(model, 512)
     with pytest.raises(ValueError, match="it has 512.*is 513.*max_tokens=512"):
         check_lengths(model, 513)
+
+
+# --- number of threads ------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_the_number_of_threads_is_the_configuration_s_whatever_the_environment_says(corpora, cache_dir, tmp_path):
+    found = {}
+    for name, variable, option in (("one", "1", []), ("two", "2", []), ("asked", "1", ["n_threads=2"])):
+        typed = command(corpora, cache_dir, tmp_path / name, *option)
+        subprocess.run(typed, cwd=ROOT, env=environment(OMP_NUM_THREADS=variable), check=True, timeout=280)
+        found[name] = result_of(tmp_path / name)["n_threads"]
+    assert found == {"one": 1, "two": 1, "asked": 2}
+    predictions = {name: (tmp_path / name / "predictions.csv").read_bytes() for name in found}
+    assert predictions["one"] == predictions["two"]
