@@ -3,7 +3,9 @@
     cells.py      rows, folds and seeds -> cells
     options.py    options of ``sh reproduce.sh``
     asked_for.py  whether a finished cell is of the run that is asked for now
-    running.py    runs the cells, one by one or by a Hydra launcher
+    running.py    runs the cells by a Hydra launcher; signals, waiting
+    guard.py      a process that ends with the program that started it
+    pool.py       runs the cells on this machine, several at a time
     overview.py   how the cells stand
     program.py    what ``sh reproduce.sh`` does, from start to table
 

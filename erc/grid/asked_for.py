@@ -18,8 +18,8 @@ class Composed(NamedTuple):
 
     deciding: dict[str, Any]
     """The options that decide a result."""
-    root: str
-    """Folder of the corpora."""
+    dataset: dict[str, Any]
+    """All options of the data set, those that say where it lies included."""
     accept_code: bool
 
 
@@ -65,10 +65,10 @@ def identity_of(cell: Cell, extra: list[str]) -> Identity:
         OSError: The corpora are not there.
         ValueError: A corpus's files are not those of the corpus.
     """
-    from erc.data import corpora_fingerprint
+    from erc.datasets import fingerprint_of
 
-    config, root = _config_of(cell, extra)
-    data = corpora_fingerprint(config["dataset"]["dataset_name"], str(ROOT / root))
+    config, dataset = _config_of(cell, extra)
+    data = fingerprint_of(dataset, ROOT)
     return identify(config, data, base=ROOT)
 
 
@@ -84,12 +84,12 @@ def identities_of_rows(cells: list[Cell], extra: list[str]) -> dict[str, Identit
     return found
 
 
-def _config_of(cell: Cell, extra: list[str]) -> tuple[dict[str, Any], str]:
-    """The options of a cell that decide its result, and the folder of its corpora."""
+def _config_of(cell: Cell, extra: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of a cell that decide its result, and all options of its data set."""
     found = composed(cell.experiment, cell.row, tuple(extra))
     config = found.deciding | {"seed": cell.seed}
     config["dataset"] = config["dataset"] | {"validation_fold": cell.fold}
-    return config, found.root
+    return config, found.dataset
 
 
 @functools.lru_cache
@@ -102,4 +102,17 @@ def composed(experiment: str, row: str, extra: tuple[str, ...]) -> Composed:
         config = compose("train", [*row_overrides(experiment, [row]), *extra])
     unresolved = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=False))
     deciding = OmegaConf.to_container(OmegaConf.create(without_ignored(unresolved)), resolve=True)
-    return Composed(cast("dict[str, Any]", deciding), config.dataset.root, config.accept_code)
+    dataset = cast("dict[str, Any]", OmegaConf.to_container(config.dataset, resolve=True))
+    return Composed(cast("dict[str, Any]", deciding), dataset, config.accept_code)
+
+
+def folds_of(experiment: str, rows: list[str], extra: list[str]) -> list[int]:
+    """All folds of the corpora that are asked for.
+
+    Raises:
+        OSError: The table of segments is not there.
+        ValueError: It has mistakes, or Hydra cannot compose the options.
+    """
+    from erc.datasets import count_folds
+
+    return list(range(count_folds(composed(experiment, rows[0], tuple(extra)).dataset, ROOT)))

@@ -17,7 +17,10 @@ TABLE_ROWS = tuple(
     for fusion in ("concat", "cross_attention", "tensor_mixer")
     for target in ("hard", "soft", "peakl")
 )
-"""The paper's nine rows, which a grid runs unless others are named."""
+"""The paper's nine rows."""
+
+ONE_LABEL_ROWS = ("audio_only_hard", "text_only_hard", "concat_hard", "tensor_mixer_hard", "egemaps_svm_hard")
+"""Rows of a corpus with one label a segment: soft labels and PeakL are the hard label there."""
 
 
 class Size(NamedTuple):
@@ -26,9 +29,18 @@ class Size(NamedTuple):
     experiment: str
     fusion_folder: str
     """Folder of the fusions of that size below ``config/fusion``, with its slash."""
+    rows: tuple[str, ...] = TABLE_ROWS
+    """Rows of its grid unless others are named."""
+    jobs: int = 2
+    """Cells at a time unless another number is named; a cell of the paper fills a GPU."""
 
 
-EXPERIMENTS = {"paper": Size("paper", ""), "demo": Size("demo_grid", "small/")}
+EXPERIMENTS = {
+    "paper": Size("paper", "", jobs=1),
+    "demo": Size("demo_grid", "small/"),
+    "scratch": Size("scratch", "small/"),
+    "emodb": Size("emodb", "small/", rows=ONE_LABEL_ROWS),
+}
 
 
 def rows_of(experiment: str) -> dict[str, tuple[str, str]]:

@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from erc.grid.cells import EXPERIMENTS, TABLE_ROWS, rows_of
+from erc.grid.asked_for import check_options, folds_of
+from erc.grid.cells import EXPERIMENTS, rows_of
 
 OWN = {
     "experiment": "--experiment",
@@ -31,9 +32,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.out = Path(os.environ.get(CALLER, ""), options.out) if options.out else Path("runs") / options.experiment
     options.out = options.out.absolute()
-    if options.jobs < 1:
-        parser.error(f"--jobs must be 1 or more: got {options.jobs}")
+    _settle_launcher(options, parser)
     known = rows_of(options.experiment)
+    if options.rows is None:
+        options.rows = list(EXPERIMENTS[options.experiment].rows)
     unknown = [row for row in options.rows if row not in known]
     if unknown or not options.rows:
         parser.error(f"argument --rows: expected some of {', '.join(known)}, got {', '.join(unknown) or 'nothing'}")
@@ -41,9 +43,46 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         name = override.partition("=")[0].lstrip("+~")
         if name in OWN:
             parser.error(f"{OWN[name]} decides over {name}: got {override} behind --")
+    _settle_folds(parser, options)
     if options.accept_code:
         options.overrides = [*options.overrides, "accept_code=true"]
     return options
+
+
+def _settle_folds(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Sets ``folds`` to all folds of the corpora where none is named, and refuses one that they do not have.
+
+    Options that Hydra cannot compose are left to ``check_options``, which the program calls next.
+    """
+    try:
+        check_options(options.experiment, options.rows[:1], options.overrides)
+    except ValueError:
+        options.folds = options.folds or [0]
+        return
+    try:
+        there = folds_of(options.experiment, options.rows, options.overrides)
+    except (OSError, ValueError) as err:
+        parser.error(str(err))
+    unknown = sorted(set(options.folds or []) - set(there))
+    if unknown:
+        parser.error(f"argument --folds: expected numbers from 0 to {there[-1]}, got {','.join(map(str, unknown))!r}")
+    options.folds = options.folds or there
+
+
+def _settle_launcher(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Fills in launcher and jobs; ``basic`` and ``joblib`` are the names of before for ``local``."""
+    if options.jobs is not None and options.jobs < 1:
+        parser.error(f"--jobs must be 1 or more: got {options.jobs}")
+    if options.launcher.startswith("submitit") and options.jobs is not None:
+        parser.error(
+            f"--jobs is of --launcher local, the cluster decides for {options.launcher}: got --jobs {options.jobs}"
+        )
+    if options.launcher == "basic" and options.jobs not in (None, 1):
+        parser.error(f"--launcher basic is one cell at a time: got --jobs {options.jobs}. Use --launcher local")
+    if options.jobs is None:
+        options.jobs = {"basic": 1, "joblib": 2}.get(options.launcher, EXPERIMENTS[options.experiment].jobs)
+    if options.launcher in ("basic", "joblib"):
+        options.launcher = "local"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -57,25 +96,34 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows",
         type=_names,
-        default=list(TABLE_ROWS),
-        help=f"FUSION_TARGET joined by commas, of {', '.join(rows_of('paper'))} (default: the paper's nine)",
+        default=None,
+        help=f"FUSION_TARGET joined by commas, of {', '.join(rows_of('paper'))} (default: the paper's nine; for emodb "
+        f"{', '.join(EXPERIMENTS['emodb'].rows)})",
     )
-    parser.add_argument("--folds", type=_numbers(0, 4), default=[0, 1, 2, 3, 4], help="e.g. 0,1 (default: all five)")
+    parser.add_argument("--folds", type=_numbers(0, 9_999), default=None, help="e.g. 0,1 (default: all of the corpora)")
     parser.add_argument("--seeds", type=_numbers(0, 2**31), default=[42], help="e.g. 42,43 (default: 42)")
     parser.add_argument(
-        "--experiment", choices=EXPERIMENTS, default="paper", help="demo: synthetic corpora, tiny encoders"
+        "--experiment",
+        choices=EXPERIMENTS,
+        default="paper",
+        help="demo: synthetic corpora, tiny encoders; scratch: small corpora, nothing pre-trained; emodb: EmoDB",
     )
     parser.add_argument(
         "--out", type=Path, default=None, help="folder of the grid (default: runs/EXPERIMENT in the clone)"
     )
     parser.add_argument(
         "--launcher",
-        choices=["basic", "joblib", "submitit_slurm", "submitit_local"],
-        default=None,
-        help="basic: one cell after the other, each in a process of its own (default of paper); joblib: several at a time on "
-        "this machine (default of demo); submitit_slurm: a cluster",
+        choices=["local", "basic", "joblib", "submitit_slurm", "submitit_local"],
+        default="local",
+        help="local: on this machine, each cell in a process of its own (default); submitit_slurm: a cluster; submitit_local: "
+        "as on a cluster, to try it. basic is local --jobs 1, and joblib is local: the names of before",
     )
-    parser.add_argument("--jobs", type=int, default=2, help="cells at a time under joblib (default: 2)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=None,
+        help=f"cells at a time on this machine (default: {', '.join(f'{size.jobs} for {name}' for name, size in EXPERIMENTS.items())})",
+    )
     parser.add_argument(
         "--accept-code",
         action="store_true",

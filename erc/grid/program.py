@@ -10,8 +10,9 @@ from erc.files import write_atomically
 from erc.grid.asked_for import check_options, identities_of_rows, is_current, why_not_current
 from erc.grid.cells import Cell
 from erc.grid.options import parse
-from erc.grid.running import Terminated, run_by_hydra, run_one_by_one, terminated_as_interrupted, wait_for_others
-from erc.report import left_out, write_tables
+from erc.grid.pool import run_pool
+from erc.grid.running import Terminated, run_by_hydra, terminated_as_interrupted, wait_for_others
+from erc.report import tables_and_left_out
 from erc.training import (
     GRID,
     GridIdentity,
@@ -51,14 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
     if options.dry_run:
         say_how_they_stand(cells, options.overrides)
         return 0
-    launcher = options.launcher or ("joblib" if options.experiment == "demo" else "basic")
     try:
         with terminated_as_interrupted():
             for _ in range(2):
-                if launcher == "basic":
-                    run_one_by_one(cells, options.overrides)
+                if options.launcher == "local":
+                    run_pool(cells, options.overrides, options.jobs)
                 else:
-                    run_by_hydra(options, launcher, cells)
+                    run_by_hydra(options, options.launcher, cells)
                 # another process may have died while it worked on a cell: then that cell is ours
                 if not wait_for_others(cells):
                     break
@@ -112,8 +112,8 @@ def conclude(cells: list[Cell], extra: list[str]) -> int:
         # the table is of all results in the folder: with these it would mix options, data or code
         print(f"No table is written: {len(refused)} results in {cells[0].out} are not of the run that is asked for.")
     elif done:
-        print(write_tables(str(cells[0].out)))
-        unusable = left_out(str(cells[0].out))
+        text, unusable = tables_and_left_out(cells[0].out)
+        print(text)
         done = [cell for cell in done if name_of(cell.run_dir) not in unusable]
     missing = [cell for cell in cells if cell not in done]
     for cell in missing:

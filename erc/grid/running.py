@@ -1,4 +1,4 @@
-"""Runs the cells of a grid, one by one or by a Hydra launcher."""
+"""Runs the cells of a grid by a Hydra launcher, on a cluster; signals, waiting and durations for all launchers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-from erc.grid.asked_for import is_current
 from erc.grid.cells import ROOT, Cell, products, row_overrides
-from erc.training import drop_checkpoints, override_value, state_of
+from erc.training import override_value, state_of
 
 
 class Terminated(KeyboardInterrupt):
@@ -36,30 +35,6 @@ def terminated_as_interrupted() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
-
-
-def run_one_by_one(cells: list[Cell], extra: list[str]) -> None:
-    """Runs each cell in a process of its own, so that a cell that dies takes no other with it."""
-    took: list[float] = []
-    for number, cell in enumerate(cells, start=1):
-        states = [state_of(other.run_dir) for other in cells]
-        n_left = len(cells) - states.count("done")
-        if took:
-            print(f"   about {duration(sum(took) / len(took) * n_left)} left", flush=True)
-        print(
-            f"[{number}/{len(cells)}] {cell.name}: {states[number - 1]}  (done {states.count('done')}, "
-            f"running {states.count('running')}, failed {states.count('failed')})",
-            flush=True,
-        )
-        started = time.monotonic()
-        # a finished cell of another run is started, too: train.py refuses it, or first writes synthetic corpora that are missing
-        was_done = states[number - 1] == "done"
-        if was_done and is_current(cell, extra):
-            drop_checkpoints(cell.run_dir)  # of a process that was killed between the result and their removal
-            continue
-        subprocess.run([sys.executable, "train.py", *cell.overrides(extra)], cwd=ROOT, check=False)
-        if not was_done and state_of(cell.run_dir) == "done":
-            took.append(time.monotonic() - started)
 
 
 def run_by_hydra(options: argparse.Namespace, launcher: str, cells: list[Cell]) -> None:
@@ -88,7 +63,6 @@ def hydra_commands(options: argparse.Namespace, launcher: str) -> list[list[str]
         "hydra.sweep.subdir='${row_name:${hydra:runtime.choices.fusion},${target.kind}}"
         "/fold${dataset.validation_fold}-seed${seed}'",
         *options.overrides,
-        *([f"hydra.launcher.n_jobs={options.jobs}"] if launcher == "joblib" else []),
     ]
     start = [sys.executable, "train.py", "--multirun", f"hydra/launcher={launcher}"]
     return [

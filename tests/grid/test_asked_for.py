@@ -13,7 +13,7 @@ from stand_ins import result_text
 from erc import files
 from erc.data.build import corpora_fingerprint
 from erc.datasets import HF_KEMD
-from erc.grid import asked_for, cells as grid_cells, options as grid_options, program, running
+from erc.grid import asked_for, cells as grid_cells, options as grid_options, pool, program
 from erc.training import identity as training_identity, run_folder
 from erc.training.identity import Identity
 
@@ -31,7 +31,7 @@ CONFIG = ROOT / "config"
 )
 def test_the_driver_and_train_py_give_a_cell_the_same_identity(experiment, extra, tmp_path, monkeypatch):
     cell = grid_cells.Cell(experiment, "cross_attention_soft", 2, 9, tmp_path)
-    monkeypatch.setattr("erc.data.corpora_fingerprint", lambda dataset_name, root: "data")
+    monkeypatch.setattr("erc.data.corpora_fingerprint", lambda dataset_name, root, cache_dir: "data")
     overrides = [word for word in cell.overrides(list(extra)) if not word.startswith("hydra.")]
     with initialize_config_dir(str(CONFIG), version_base="1.3"):
         # the last three, which train.py's own resolvers fill in, decide nothing
@@ -59,7 +59,7 @@ def test_a_finished_cell_is_current_until_an_option_or_the_data_change(tmp_path,
     assert not asked_for.is_current(cell, extra)  # not begun
     view = HF_KEMD("train", 3, root=str(corpora), cache_dir=str(cache_dir), num_data=2)
     identity = asked_for.identity_of(cell, extra)
-    assert view.fingerprint == corpora_fingerprint("kemdy19-kemdy20", str(corpora)) == identity.data
+    assert view.fingerprint == corpora_fingerprint("kemdy19-kemdy20", str(corpora), str(cache_dir)) == identity.data
     finish(cell, identity)
     assert asked_for.is_current(cell, extra)
     no_matter = [*extra, f"dataset.cache_dir={tmp_path}", "dataloader.num_workers=2"]
@@ -99,10 +99,9 @@ def test_a_grid_refuses_a_finished_cell_of_another_option_and_names_it(tmp_path,
     typed += ["--", "synthetic=null", f"dataset.root={corpora}"]
     cell = grid_cells.Cell("demo", "concat_hard", 3, 42, tmp_path)
     finish(cell, asked_for.identity_of(cell, typed[-2:]))
-    monkeypatch.setattr(program, "write_tables", lambda folder: "THE TABLE")
-    monkeypatch.setattr(program, "left_out", lambda folder: {})
+    monkeypatch.setattr(program, "tables_and_left_out", lambda folder: ("THE TABLE", {}))
     started = []
-    monkeypatch.setattr(running.subprocess, "run", lambda command, **_: started.append(command))
+    monkeypatch.setattr(pool, "Guarded", lambda command, *_: started.append(command))
     assert program.main(typed) == 0 and started == []  # control
     assert "THE TABLE" in capsys.readouterr().out
     assert program.main([*typed, option]) == 1
@@ -130,10 +129,9 @@ def test_a_grid_refuses_a_finished_cell_of_other_code_until_that_is_accepted(tmp
     cell = grid_cells.Cell("demo", "concat_hard", 3, 42, tmp_path)
     now = asked_for.identity_of(cell, extra[1:])
     finish(cell, Identity(now.options, now.data, now.code | {"model/fusion/concat.py": "0" * 12}))
-    monkeypatch.setattr(program, "write_tables", lambda folder: "THE TABLE")
-    monkeypatch.setattr(program, "left_out", lambda folder: {})
+    monkeypatch.setattr(program, "tables_and_left_out", lambda folder: ("THE TABLE", {}))
     started = []
-    monkeypatch.setattr(running.subprocess, "run", lambda command, **_: started.append(command))
+    monkeypatch.setattr(pool, "Guarded", lambda command, *_: started.append(command))
     assert program.main([*typed, *extra]) == 1
     told = capsys.readouterr().out
     assert "these files changed: model/fusion/concat.py. Keep the results with --accept-code" in told

@@ -70,6 +70,8 @@ def test_help_names_every_option_and_every_row(capsys):
         ("--seeds=-1", "--seeds: expected numbers from 0 .*'-1'"),
         ("--jobs 0", "--jobs must be 1 or more: got 0"),
         ("--jobs two", "--jobs: invalid int value: 'two'"),
+        ("--launcher basic --jobs 2", "--launcher basic is one cell at a time: got --jobs 2"),
+        ("--launcher submitit_slurm --jobs 2", "--jobs is of --launcher local, .* got --jobs 2"),
         ("--launcher slurm", "--launcher: invalid choice: 'slurm'"),
         ("--experiment real", "--experiment: invalid choice: 'real'"),
         ("--flods 1", "unrecognized arguments: --flods"),
@@ -92,14 +94,14 @@ def test_what_is_given_twice_is_run_once():
 
 
 @pytest.mark.parametrize("folder", ["grid", "my grid", "lr=1e-3", "a,b", "mixer (wide)", "it's"])
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["local", "submitit_slurm"])
 def test_any_folder_name_reaches_hydra_as_it_is(tmp_path, folder, launcher):
     options = grid_options.parse(["--rows", "concat_hard", "--folds", "0", "--out", str(tmp_path / folder)])
-    if launcher == "basic":
+    if launcher == "local":
         command = grid_cells.Cell("paper", "concat_hard", 0, 42, options.out).overrides([])
         key, expected = "hydra.run.dir", tmp_path / folder / "concat_hard" / "fold0-seed42"
     else:
-        (command,) = running.hydra_commands(options, "joblib")
+        (command,) = running.hydra_commands(options, launcher)
         key, expected = "hydra.sweep.dir", tmp_path / folder
     typed = [word for word in command if "=" in word]
     parsed = {override.key_or_group: override for override in OverridesParser.create().parse_overrides(typed)}
@@ -109,11 +111,19 @@ def test_any_folder_name_reaches_hydra_as_it_is(tmp_path, folder, launcher):
 
 @pytest.mark.parametrize(
     ("options", "launcher"),
-    [([], "basic"), (["--experiment", "demo"], "joblib"), (["--experiment", "demo", "--launcher", "basic"], "basic")],
+    [
+        ([], 1),
+        (["--experiment", "demo"], 2),
+        (["--jobs", "3"], 3),
+        (["--experiment", "demo", "--launcher", "basic"], 1),  # basic and joblib are names of before
+        (["--launcher", "joblib"], 2),
+        (["--launcher", "joblib", "--jobs", "4"], 4),
+        (["--launcher", "submitit_local"], "submitit_local"),
+    ],
 )
 def test_the_paper_s_grid_runs_one_by_one_and_the_demo_s_several_at_a_time(tmp_path, monkeypatch, options, launcher):
     started = []
-    monkeypatch.setattr(program, "run_one_by_one", lambda *_: started.append("basic"))
+    monkeypatch.setattr(program, "run_pool", lambda cells, extra, n_jobs: started.append(n_jobs))
     monkeypatch.setattr(program, "run_by_hydra", lambda _, launcher, cells: started.append(launcher))
     program.main([*options, "--out", str(tmp_path / "grid")])
     assert started == [launcher]
@@ -121,10 +131,10 @@ def test_the_paper_s_grid_runs_one_by_one_and_the_demo_s_several_at_a_time(tmp_p
 
 def test_a_hydra_launcher_gets_every_cell_of_the_grid_and_the_options_behind_it(tmp_path):
     options = ["--rows", "concat_hard,text_only_peakl", "--folds", "0,3", "--seeds", "1,2", "--experiment", "demo"]
-    options += ["--jobs", "3", "--out", str(tmp_path), "--", "trainer.max_epochs=2"]
-    commands = running.hydra_commands(grid_options.parse(options), "joblib")
+    options += ["--out", str(tmp_path), "--", "trainer.max_epochs=2"]
+    commands = running.hydra_commands(grid_options.parse(options), "submitit_slurm")
     for command in commands:
-        assert {"--multirun", "hydra/launcher=joblib", "hydra.launcher.n_jobs=3"} <= set(command)
+        assert {"--multirun", "hydra/launcher=submitit_slurm"} <= set(command)
         assert {"experiment=demo_grid", "dataset.validation_fold=0,3", "seed=1,2", "resume=true"} <= set(command)
         assert "trainer.max_epochs=2" in command
     assert rows_typed(commands) == ["small/concat_hard", "small/text_only_peakl"]
@@ -155,6 +165,6 @@ def rows_typed(commands: list[list[str]]) -> list[str]:
 )
 def test_a_hydra_launcher_gets_each_row_once_in_few_multiruns(tmp_path, rows, n_multiruns):
     typed = ["--out", str(tmp_path), *(["--rows", rows] if rows else [])]
-    commands = running.hydra_commands(grid_options.parse(typed), "joblib")
+    commands = running.hydra_commands(grid_options.parse(typed), "submitit_slurm")
     assert len(commands) == n_multiruns
     assert sorted(rows_typed(commands)) == sorted(rows.split(",") if rows else grid_cells.TABLE_ROWS)

@@ -14,7 +14,7 @@ import torch
 from stand_ins import result_text
 
 from erc import files
-from erc.grid import asked_for, cells as grid_cells, program, running
+from erc.grid import asked_for, cells as grid_cells, pool, program, running
 from erc.training import read_back, run_folder
 from erc.training.identity import Identity
 
@@ -36,7 +36,8 @@ def stand_in_identity(extra: list[str]) -> Identity:
 class StandIn:
     """Does to the run folder what ``python train.py ... resume=true`` does, and notes which cells it was started for.
 
-    ``moods`` says by the row's name what happens: "fail" (an error is written down) or "die" (killed after an epoch).
+    It takes the place of ``Guarded``. ``moods`` says by the row's name what happens: "fail" (an error is written down),
+    "die" (killed after an epoch), "exit" (a code and nothing else) or "interrupt" (Ctrl-C, while it starts).
     """
 
     def __init__(self) -> None:
@@ -44,42 +45,49 @@ class StandIn:
         self.finished: list[str] = []
         self.moods: dict[str, str] = {}
 
-    def __call__(self, command: list[str], cwd: Path, check: bool) -> subprocess.CompletedProcess:
+    def __call__(self, command: list[str], log: Path, cwd: Path, environment: dict[str, str]) -> SimpleNamespace:
+        code = self.train(command, log)
+        return SimpleNamespace(poll=lambda: code, terminate=lambda: None, kill=lambda: None)
+
+    def train(self, command: list[str], log: Path) -> int:
+        log.touch()
         given = dict(word.split("=", 1) for word in command[2:])
         run_dir = Path(given["hydra.run.dir"])
-        identity = stand_in_identity(command[9:])
+        identity = stand_in_identity(command[9:-1])
         self.started.append(run_dir.parent.name + "/" + run_dir.name)
         mood = self.moods.get(run_dir.parent.name)
         if mood == "interrupt":
             raise KeyboardInterrupt
+        if mood == "exit":
+            log.write_text("first line\nValueError: no such option\n")
+            return 3
         with run_folder.claimed(run_dir) as is_ours:
             if not is_ours:
-                return subprocess.CompletedProcess(command, 0)
+                return 0
             try:
                 if reason := run_folder.refusal(run_dir, identity):
                     raise FileExistsError(reason)
                 if read_back.finished_result(run_dir) is not None:
-                    return subprocess.CompletedProcess(command, 0)
+                    return 0
                 run_folder.enter(run_dir, identity)
                 if mood == "fail":
                     raise MemoryError("no room for the model")
             except (FileExistsError, MemoryError) as err:
                 run_folder.record_error(run_dir, err)
-                return subprocess.CompletedProcess(command, 1)
+                return 1
             if mood == "die":
                 torch.save({"epoch": 0}, run_dir / "last.ckpt")
-                return subprocess.CompletedProcess(command, -9)
+                return 128 + 9
             files.write_atomically(run_dir / "result.json", result_text(run_dir, identity.fingerprint))
             self.finished.append(self.started[-1])
-            return subprocess.CompletedProcess(command, 0)
+            return 0
 
 
 @pytest.fixture
 def stand_in(monkeypatch) -> StandIn:
     found = StandIn()
-    monkeypatch.setattr(running.subprocess, "run", found)
-    monkeypatch.setattr(program, "write_tables", lambda folder: "THE TABLE")
-    monkeypatch.setattr(program, "left_out", lambda folder: {})
+    monkeypatch.setattr(pool, "Guarded", found)
+    monkeypatch.setattr(program, "tables_and_left_out", lambda folder: ("THE TABLE", {}))
     monkeypatch.setattr(asked_for, "identity_of", lambda cell, extra: stand_in_identity(extra))
     return found
 
@@ -104,9 +112,11 @@ def test_a_grid_runs_fold_by_fold_all_rows_and_prints_its_table(stand_in, run_gr
     assert stand_in.finished == [f"{row}/fold{fold}-seed42" for fold in (1, 0) for row in ROW_NAMES]
     assert code == 0
     assert lines[-2:] == ["THE TABLE", "6 of 6 cells are finished."]
-    assert lines[0] == "[1/6] concat_hard, fold 1, seed 42: waiting  (done 0, running 0, failed 0)"
-    assert "[6/6] text_only_peakl, fold 0, seed 42: waiting  (done 5, running 0, failed 0)" in lines
-    assert sum(line.endswith(" left") for line in lines) == 5  # an estimate as soon as one cell has been timed
+    told = [re.sub(r" \(output: .*\)| in 0 s|; about 0 s left", "", line) for line in lines[:12]]
+    names = [f"{row}, fold {fold}, seed 42" for fold in (1, 0) for row in ROW_NAMES]
+    assert told[::2] == [f"[{n}/6 done, 0 failed] begins: {name}" for n, name in enumerate(names)]
+    assert told[1::2] == [f"[{n}/6 done, 0 failed] ends: {name}: done" for n, name in enumerate(names, start=1)]
+    assert sum(line.endswith(" left") for line in lines) == 5  # all but the last
 
 
 def test_a_finished_grid_starts_nothing(stand_in, run_grid):
@@ -134,11 +144,19 @@ def test_a_cell_that_fails_is_named_at_the_end_and_the_rest_go_on(stand_in, run_
     assert stand_in.started == ["concat_soft/fold4-seed42"]
 
 
-def test_a_cell_that_dies_without_a_word_is_half_done_and_taken_up_again(stand_in, run_grid):
-    stand_in.moods["concat_hard"] = "die"
+def test_a_cell_that_dies_without_a_word_is_failed_and_taken_up_again(stand_in, run_grid, tmp_path):
+    stand_in.moods |= {"concat_hard": "die", "concat_soft": "exit"}
     code, lines = run_grid()
     assert code == 1
-    assert lines[-2] == "missing: concat_hard, fold 4, seed 42: half-done"
+    log = str(tmp_path / "grid" / "{}" / "fold4-seed42" / "train.log")
+    killed = "ChildProcessError: train.py was ended by SIGKILL (kill -9, or the system was out of memory). All of its output: "
+    ended = "ChildProcessError: train.py ended with exit code 3. All of its output: "
+    last = " The last line of its output: ValueError: no such option"
+    assert lines[-3:-1] == [
+        f"missing: concat_hard, fold 4, seed 42: failed ({killed}{log.format('concat_hard')}.)",
+        f"missing: concat_soft, fold 4, seed 42: failed ({ended}{log.format('concat_soft')}.{last})",
+    ]
+    assert sum("ends: concat_hard, fold 4, seed 42: failed (" in line for line in lines) == 1
     stand_in.moods.clear()
     code, lines = run_grid()
     assert code == 0 and stand_in.finished.count("concat_hard/fold4-seed42") == 1

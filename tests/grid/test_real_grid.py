@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from erc.grid import program, running
+from erc.grid import pool, program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,8 +45,14 @@ def predictions(out: Path) -> dict[str, bytes]:
     return {row: (out / row / "fold4-seed42" / "predictions.csv").read_bytes() for row in REAL_ROWS}
 
 
-def n_trained(text: str) -> dict[str, int]:
+def output_of_cells(out: Path) -> str:
+    """What all cells of a grid have printed so far."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(out.glob("*/fold*/train.log")))
+
+
+def n_trained(out: Path) -> dict[str, int]:
     """How often each cell was trained to its end."""
+    text = output_of_cells(out)
     return {row: len(re.findall(rf"^Result: .*/{row}/fold4-seed42/", text, re.MULTILINE)) for row in REAL_ROWS}
 
 
@@ -80,7 +86,7 @@ def uninterrupted(corpora, cache_dir, tmp_path_factory) -> tuple[Path, subproces
 def test_a_real_grid_goes_on_behind_a_cell_that_fails_and_names_it_last(uninterrupted):
     out, done = uninterrupted
     assert done.returncode == 1
-    assert n_trained(done.stdout) == {"text_only_peakl": 1, "concat_hard": 1}, done.stdout
+    assert n_trained(out) == {"text_only_peakl": 1, "concat_hard": 1}, done.stdout
     ending = done.stdout.splitlines()[-2:]
     assert re.match(
         r"missing: concat_soft, fold 4, seed 42: failed \(FileExistsError: A run folder .*identity.json cannot be used",
@@ -97,7 +103,7 @@ def test_a_real_grid_goes_on_behind_a_cell_that_fails_and_names_it_last(uninterr
 def test_a_real_grid_that_is_finished_answers_without_training(uninterrupted, corpora, cache_dir, monkeypatch, capsys):
     out, _ = uninterrupted
     written = {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")}
-    monkeypatch.setattr(running.subprocess, "run", lambda *_, **__: pytest.fail("a training process was started"))
+    monkeypatch.setattr(pool, "Guarded", lambda *_: pytest.fail("a training process was started"))
     assert program.main(command(out, corpora, cache_dir)[3:]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 cells are finished."
     assert {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")} == written
@@ -116,7 +122,7 @@ def test_a_grid_that_is_killed_three_times_ends_with_the_same_predictions(
     out, log = tmp_path / "grid", tmp_path / "log.txt"
     typed, rng = command(out, corpora, cache_dir), random.Random(0)
     for attempt in range(3):
-        n_epochs = log.read_text(encoding="utf-8").count("\nepoch ") if attempt else 0
+        n_epochs = output_of_cells(out).count("\nepoch ")
         with open(log, "a", encoding="utf-8") as file:
             process = subprocess.Popen(
                 typed, cwd=ROOT, env=ENVIRONMENT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
@@ -125,19 +131,19 @@ def test_a_grid_that_is_killed_three_times_ends_with_the_same_predictions(
         # any moment in one of this attempt's first four epochs: counted in epochs, which a fast machine has sooner
         n_epochs += rng.randint(0, 3)
         until = time.monotonic() + 240
-        while log.read_text(encoding="utf-8").count("\nepoch ") <= n_epochs and process.poll() is None:
+        while output_of_cells(out).count("\nepoch ") <= n_epochs and process.poll() is None:
             assert time.monotonic() < until, log.read_text(encoding="utf-8")
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.1))
         if attempt == 1:
-            process.kill()  # the driver alone: what it started trains on, and is waited for
+            process.kill()  # the driver alone: what it started ends with it
         else:
             kill_group(process.pid)  # all of them, as in a power cut
         assert process.wait() == -signal.SIGKILL, "too late: the grid had finished"
     done = execute(typed)
-    text = log.read_text(encoding="utf-8") + done.stdout
-    assert done.returncode == 0, text
-    assert n_trained(text) == {"text_only_peakl": 1, "concat_hard": 1}, text
+    text = output_of_cells(out)
+    assert done.returncode == 0, text + done.stdout
+    assert n_trained(out) == {"text_only_peakl": 1, "concat_hard": 1}, text
     assert text.count("Going on from") >= 1
     assert predictions(out) == predictions(uninterrupted[0])
     for row in REAL_ROWS:
@@ -160,7 +166,8 @@ def test_two_drivers_that_want_one_cell_at_once_train_it_once(uninterrupted, cor
     leaders += [process.pid for process in processes]
     together = "\n".join(process.communicate(timeout=280)[0] for process in processes)
     assert [process.returncode for process in processes] == [0, 0], together
-    assert n_trained(together)[row] == len(re.findall(r"^Training ", together, re.MULTILINE)) == 1, together
+    text = output_of_cells(tmp_path / "grid")
+    assert n_trained(tmp_path / "grid")[row] == len(re.findall(r"^Training ", text, re.MULTILINE)) == 1, text
     assert together.count("\n1 of 1 cells are finished.\n") == 2
     found = (tmp_path / "grid" / row / "fold4-seed42" / "predictions.csv").read_bytes()
     assert found == predictions(uninterrupted[0])[row]
@@ -168,7 +175,7 @@ def test_two_drivers_that_want_one_cell_at_once_train_it_once(uninterrupted, cor
 
 @pytest.mark.slow
 def test_several_cells_at_a_time_give_the_same_predictions(uninterrupted, corpora, cache_dir, tmp_path):
-    done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="joblib"))
+    done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="local"))
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1] == "2 of 2 cells are finished."
     assert predictions(tmp_path / "grid") == predictions(uninterrupted[0])

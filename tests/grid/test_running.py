@@ -40,7 +40,7 @@ def test_an_interrupted_launcher_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "hydra_commands", lambda *_: [waiting, waiting])
     monkeypatch.setattr(running, "watch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        running.run_by_hydra(None, "joblib", [])
+        running.run_by_hydra(None, "submitit_local", [])
     assert [process.returncode for process in started] == [-signal.SIGKILL]  # and the second is not begun
 
 
