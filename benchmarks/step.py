@@ -27,7 +27,7 @@ def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats
     """Prints seconds per segment, forward and backward, for the three ways in turn."""
     import torch
 
-    from erc.data import Collator, LengthBucketSampler
+    from erc.data import KEMD, Collator, LengthBucketSampler
     from erc.datasets import HF_KEMD
     from erc.model import (
         AudioEncoder,
@@ -43,7 +43,7 @@ def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats
     with tempfile.TemporaryDirectory() as folder:
         corpora.write(root=f"{folder}/corpora", sessions=5, segments=4, seconds=seconds, bio=False)
         view = HF_KEMD("train", 4, root=f"{folder}/corpora", cache_dir=f"{folder}/cache", num_data=segments)
-        collate = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), "peakl")
+        collate = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "peakl")
         lengths = np.asarray(view.ds.with_format("numpy")["n_samples"][:]).clip(max=collate.max_samples)
         mixer = functools.partial(
             TensorMixer,
@@ -56,7 +56,7 @@ def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats
         )
         torch.manual_seed(0)
         encoders = {"audio": functools.partial(AudioEncoder, "tiny"), "text": functools.partial(TextEncoder, "tiny")}
-        model = EmotionModel(encoders, mixer)
+        model = EmotionModel(encoders, mixer, KEMD)
         loss = MultitaskLoss(FocalLoss(), MSELoss(), 0.7, 0.3)
         order = np.random.default_rng(0).permutation(len(lengths))
         random_batches = [order[i : i + batch_size].tolist() for i in range(0, len(order), batch_size)]

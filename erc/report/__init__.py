@@ -1,9 +1,12 @@
 """Run folders -> tables, figures, a page; ratings -> agreement. May read everything of the package.
 
     rendering.py      report values (document, section, table); numbers, Markdown, LaTeX
+    finished_run.py   one finished run: result, predictions, embeddings, data set
     grid_results.py   run folders -> rows of the table
+    coverage.py       what intervals and p values were measured to do, in sentences
     comparisons.py    intervals and differences of rows
     single_tables.py  each table of a grid as a value
+    group_tables.py   metrics by speaker's sex and by kind of speech
     table_files.py    table.csv and table.tex
     tables.py         all tables -> one document; table.md, table.csv, table.tex
     raters.py         how far the raters of a corpus agree

@@ -11,47 +11,62 @@ import numpy as np
 import pandas as pd
 
 from erc.evaluation import (
-    AGREEMENT_STRATA,
     CONFUSION_METRICS,
-    PROB,
-    SOFT,
-    VOTES,
+    Columns,
     Interval,
+    Intervals,
     OverSeeds,
+    agreement_strata,
     agreement_stratum,
-    cluster_bootstrap,
+    cluster_intervals,
     confusion_scores,
     confusion_sums,
     corrected_resampled_t_test,
     cross_entropy,
+    entropy_correlation,
     expected_calibration_error,
+    fit_temperature,
     holm,
     holm_with_bounds,
     jensen_shannon_divergence,
+    manhattan_distance,
     moment_sums,
+    multilabel_macro_f1,
     paired_bootstrap,
+    scaled_calibration_error,
+    soft_micro_f1,
 )
-from erc.report.grid_results import METRICS, Row, load
+from erc.labels import NO_LABEL, LabelSpace, entropy, has_votes
+from erc.report.grid_results import Row, load, metrics_of
 
 
-def interval(row: Row, n_resamples: int = 2000) -> dict[str, Interval]:
-    """95 % interval of each metric's mean over folds, by metric.
+def intervals(row: Row, n_resamples: int = 2000) -> dict[str, Intervals]:
+    """95 % intervals of each metric's mean over folds, by metric, cut off at the ends of the metric's range.
 
-    The ends are NaN where a fold has one dialogue only, and for a metric of ``METRICS`` that is not resampled.
+    The ends are NaN where a fold has one dialogue only, and for a metric that is not resampled; those over
+    folds also where there is one fold.
     """
-    found = dict.fromkeys(METRICS, Interval(math.nan, math.nan, math.nan))
+    undefined = Interval(math.nan, math.nan, math.nan)
+    found = dict.fromkeys(metrics_of(row), Intervals(undefined, undefined))
     for statistic, folds, clusters, names in fold_statistics(row, row.folds):
-        result = cluster_bootstrap(statistic, folds, clusters, n_resamples=n_resamples)
+        both = cluster_intervals(statistic, folds, clusters, n_resamples=n_resamples)
         for index, name in enumerate(names):
-            ends = (np.atleast_1d(part)[index] for part in (result.estimate, result.low, result.high))
-            found[name] = Interval(*(float(end) for end in ends))
+            found[name] = Intervals(*(_within_range(one, index, name) for one in both))
     return found
 
 
-def fold_statistics(row: Row, folds: list[int]) -> Iterator[tuple[OverSeeds, np.ndarray, np.ndarray, tuple[str, ...]]]:
-    """(statistic, folds, clusters, metric names) of the F1 family and of both concordances, over untied segments.
+def _within_range(found: Interval, index: int, name: str) -> Interval:
+    """One metric of several, its ends within -1 to 1 (concordances) or 0 to 1."""
+    lowest = -1.0 if name.startswith("ccc") else 0.0
+    estimate, low, high = (float(np.atleast_1d(part)[index]) for part in found)
+    return Interval(estimate, *np.clip([low, high], lowest, 1.0).tolist())
 
-    Every seed of a fold counts: the statistic is their mean.
+
+def fold_statistics(row: Row, folds: list[int]) -> Iterator[tuple[OverSeeds, np.ndarray, np.ndarray, tuple[str, ...]]]:
+    """(statistic, folds, clusters, metric names) of the F1 family and of each concordance, over untied segments.
+
+    Every seed of a fold counts: the statistic is their mean. The F1 family is over segments with votes, a concordance over
+    those with a rating.
 
     Raises:
         ValueError: Two seeds of a fold were not scored on the same segments.
@@ -64,21 +79,34 @@ def fold_statistics(row: Row, folds: list[int]) -> Iterator[tuple[OverSeeds, np.
         table = pd.concat([run.predictions.assign(fold=fold) for fold, run in runs.items()], ignore_index=True)
         by_seed.append(table[~table["is_tied"]])
     first = by_seed[0]
-    labels = ["segment_id", "dialogue", "hard_label", "valence", "arousal"]
+    space, columns = row.label_space, row.columns
+    labels = ["segment_id", "dialogue", "hard_label", *columns.dimensions]
     if not all(table[labels].equals(first[labels]) for table in by_seed):
         raise ValueError(f"Seeds of a fold must be scored on the same segments: those of {row.name} are not.")
-    clusters, truth = first["dialogue"].to_numpy(), first["hard_label"].to_numpy()
-    confusions = (
-        confusion_sums(truth=truth, prediction=table[PROB].to_numpy().argmax(axis=1), clusters=clusters)
-        for table in by_seed
-    )
-    yield OverSeeds(tuple(confusions), n_seeds), first["fold"].to_numpy(), clusters, CONFUSION_METRICS
-    for name in ("arousal", "valence"):
-        moments = (
-            moment_sums(truth=first[name].to_numpy(), prediction=table[f"pred_{name}"].to_numpy(), clusters=clusters)
-            for table in by_seed
-        )
-        yield OverSeeds(tuple(moments), n_seeds), first["fold"].to_numpy(), clusters, (f"ccc_{name}",)
+    # in the order of the table; each statistic over the segments that have its label
+    concordances = [metric.removeprefix("ccc_") for metric in metrics_of(row) if metric.startswith("ccc_")]
+    for name in ("emotion", *concordances):
+        known = (first["hard_label"] != NO_LABEL) if name == "emotion" else first[name].notna()
+        parts = [table[known] for table in by_seed]
+        of_first = parts[0]
+        folds_of, clusters = of_first["fold"].to_numpy(), of_first["dialogue"].to_numpy()
+        if name == "emotion":
+            sums = tuple(
+                confusion_sums(
+                    truth=of_first["hard_label"].to_numpy(),
+                    prediction=part[columns.prob].to_numpy().argmax(axis=1),
+                    clusters=clusters,
+                    n_classes=space.n_emotions,
+                )
+                for part in parts
+            )
+        else:
+            truth = of_first[name].to_numpy()
+            sums = tuple(
+                moment_sums(truth=truth, prediction=part[f"pred_{name}"].to_numpy(), clusters=clusters)
+                for part in parts
+            )
+        yield OverSeeds(sums, n_seeds), folds_of, clusters, CONFUSION_METRICS if name == "emotion" else (f"ccc_{name}",)
 
 
 def differences(folder: str | Path, row_a: str, row_b: str, n_resamples: int = 2000) -> dict[str, dict[str, float]]:
@@ -182,26 +210,41 @@ def _by_fold(row: Row, metric: str, folds: list[int]) -> np.ndarray:
     return np.array([values[fold] for fold in folds])
 
 
-def distribution_metrics(table: pd.DataFrame) -> dict[str, float]:
+def distribution_metrics(table: pd.DataFrame, label_space: LabelSpace) -> dict[str, float]:
     """How near the predicted label distributions of one fold are to the raters'.
 
     Args:
         table: ``predictions.csv``.
+        label_space: Of the run.
 
     Returns:
-        ``jsd`` and ``ce`` (all segments), ``ece`` (untied segments), and for each agreement stratum ``f1_<stratum>``: the
-        weighted F1 of its untied segments, NaN where it has none.
+        Over all segments with votes: ``jsd``, ``ce``, ``manhattan``, ``soft_micro_f1``, ``multilabel_macro_f1``, and
+        ``entropy_correlation``, which is left out where the votes of all segments have the same entropy (one label each).
+        Over the untied ones: ``ece``, ``ece_scaled`` (after temperature scaling) and the ``temperature`` that fits all of them
+        best; and for each agreement stratum ``f1_<stratum>``: the weighted F1 of its untied segments, NaN where it has none.
     """
-    soft, probs = table[SOFT].to_numpy(), table[PROB].to_numpy()
+    columns = Columns(label_space)
+    table = table[has_votes(table[columns.votes].to_numpy())]
+    soft, probs = table[columns.soft].to_numpy(), table[columns.prob].to_numpy()
     untied = ~table["is_tied"].to_numpy()
     hard = table["hard_label"].to_numpy()
+    dialogues = (table["corpus"] + " " + table["dialogue"]).to_numpy(dtype=str)
+    scored = {"hard_label": hard[untied], "probs": probs[untied]}
+    both = {"truth": soft, "prediction": probs}
     found = {
-        "jsd": jensen_shannon_divergence(truth=soft, prediction=probs),
-        "ce": cross_entropy(truth=soft, prediction=probs),
-        "ece": expected_calibration_error(hard_label=hard[untied], probs=probs[untied]),
+        "jsd": jensen_shannon_divergence(**both),
+        "ce": cross_entropy(**both),
+        "ece": expected_calibration_error(**scored),
+        "manhattan": manhattan_distance(**both),
+        "soft_micro_f1": soft_micro_f1(**both),
+        "multilabel_macro_f1": multilabel_macro_f1(**both),
+        "ece_scaled": scaled_calibration_error(**scored, dialogues=dialogues[untied]),
+        "temperature": fit_temperature(**scored),
     }
-    stratum = agreement_stratum(table[VOTES].to_numpy())
-    for name in AGREEMENT_STRATA:
+    if len(soft) and np.ptp(entropy(soft)) > 1e-9:
+        found["entropy_correlation"] = entropy_correlation(**both)
+    stratum = agreement_stratum(table[columns.votes].to_numpy(), label_space.n_raters)
+    for name in agreement_strata(label_space.n_raters):
         chosen = untied & (stratum == name)
         confusion = np.zeros((probs.shape[1],) * 2)
         np.add.at(confusion, (hard[chosen], probs[chosen].argmax(axis=1)), 1)

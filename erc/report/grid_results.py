@@ -8,23 +8,16 @@ row has a fold less; the reason is kept beside the rows and stands in every tabl
 from __future__ import annotations
 
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from erc.data import N_FOLDS, Mode
-from erc.evaluation import SCHEMA, disagreement, read_predictions
-from erc.training import Identity, cells_in, mixture, name_of, read_config, read_identity, read_result
-
-if TYPE_CHECKING:
-    from erc.datasets import HF_KEMD
+from erc.evaluation import SCHEMA, Columns, disagreement
+from erc.labels import DIMENSIONS, LabelSpace
+from erc.report.finished_run import Run
+from erc.training import Identity, cells_in, mixture, name_of, read_identity, read_result
 
 METRICS = {
     "weighted_f1": "Weighted-F1",
@@ -33,9 +26,12 @@ METRICS = {
     "uar": "UAR",
     "ccc_arousal": "CCC(aro)",
     "ccc_valence": "CCC(val)",
+    "ccc_dominance": "CCC(dom)",
 }
+"""Columns of the table; a corpus that does not rate a dimension has no column for it."""
 
-COMPARED = ("weighted_f1", "ccc_arousal", "ccc_valence")
+COMPARED = ("weighted_f1", "ccc_arousal", "ccc_valence", "ccc_dominance")
+"""Metrics on which rows are compared, as far as the corpus has them."""
 
 READINGS = {
     "selected": "all metrics at the one selected checkpoint",
@@ -48,100 +44,21 @@ FUSIONS = {
     "tensor_mixer": "Tensor Mixer Network",
     "audio_only": "Audio only",
     "text_only": "Text only",
+    "egemaps_svm": "eGeMAPS, linear SVM",
 }
 
 MAIN_ROW = "tensor_mixer_peakl"
 """The paper's own model and label kind: what is shown, and compared with, where no row is named."""
 
-TARGETS = {"hard": "hard", "soft": "soft", "peakl": "PeakL"}
-
-AGAIN = "Put the file back, or move the cell's folder away and train it again."
-
-
-@dataclass
-class Run:
-    """One finished cell."""
-
-    folder: Path
-    result: dict
-    """Content of ``result.json``."""
-
-    @property
-    def cell(self) -> str:
-        """Row and folder, ``<row>/fold<k>-seed<s>``: the cell's name within its grid."""
-        return f"{self.folder.parent.name}/{self.folder.name}"
-
-    @cached_property
-    def predictions(self) -> pd.DataFrame:
-        """``predictions.csv``; ``dialogue`` reads ``<corpus>:<dialogue>`` here, which is unique over both corpora.
-
-        Raises:
-            ValueError: The file is not there, or is damaged.
-        """
-        path = self.folder / "predictions.csv"
-        try:
-            table = read_predictions(path, self.result.get("predictions_sha256", ""))
-        except ValueError as err:
-            raise ValueError(f"Predictions must be those that the run wrote: {path}: {err}. {AGAIN}") from err
-        return table.assign(dialogue=table["corpus"] + ":" + table["dialogue"])
-
-    @cached_property
-    def embeddings(self) -> np.ndarray:
-        """(N, D) vectors in front of the heads, in the order of ``predictions``.
-
-        Raises:
-            FileNotFoundError: The run has no ``embeddings.npz``.
-            ValueError: The file is damaged, lacks a segment of ``predictions.csv``, or holds values that are not finite.
-        """
-        path = self.folder / "embeddings.npz"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"An embedding map needs the embeddings of every finished cell: {path} is not there. "
-                "Remove the cell's result.json and train it again, or map another row (--row)."
-            )
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                ids, vectors = stored["segment_id"], stored["embedding"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as err:
-            raise ValueError(
-                f"Embeddings must be those that the run wrote: {path} is damaged ({err}). {AGAIN}"
-            ) from err
-        if vectors.ndim != 2 or ids.shape != vectors.shape[:1] or vectors.dtype.kind != "f":
-            raise ValueError(f"Embeddings must be a vector for each segment: {path} holds others. {AGAIN}")
-        place = pd.Index(ids).get_indexer(self.predictions["segment_id"])
-        if (place < 0).any():
-            raise ValueError(
-                f"Embeddings and predictions must be of the same segments: {int((place < 0).sum())} of {len(place)} in "
-                f"predictions.csv have no embedding in {path}. Train the cell again."
-            )
-        if not np.isfinite(vectors[place]).all():
-            raise ValueError(f"Embeddings must be finite: {path} holds NaN or infinite values. Train the cell again.")
-        return vectors[place]
-
-    def dataset(self, mode: Mode = "test", **changes: Any) -> HF_KEMD:
-        """The data set of this run, with every dataset option of its ``config.yaml`` and with its protocol.
-
-        A relative ``root`` or ``cache_dir`` is relative to the working directory, as it was for the run.
-
-        Args:
-            mode: ``test`` for the segments that the run was scored on; ``train`` or ``valid``.
-            changes: Arguments of ``HF_KEMD`` that replace the run's own.
-
-        Raises:
-            FileNotFoundError: The run has no ``config.yaml``, or its corpora are not there.
-            ValueError: ``config.yaml`` is damaged.
-        """
-        path = self.folder / "config.yaml"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"The data of a run are found through its configuration: {path} is not there. Put the file back, or train "
-                "the cell again."
-            )
-        config = read_config(self.folder)
-        options = {key: value for key, value in config["dataset"].items() if not key.startswith("_")}
-        from erc.datasets import HF_KEMD  # Hugging Face datasets takes seconds to import
-
-        return HF_KEMD(**{"mode": mode, "protocol": config["protocol"], **options, **changes})
+TARGETS = {
+    "hard": "hard",
+    "smoothed": "smoothed",
+    "soft": "soft",
+    "sampled": "sampled",
+    "sharpened": "sharpened",
+    "peakl": "PeakL",
+}
+"""Label kinds in words, in the order of the table."""
 
 
 @dataclass
@@ -153,6 +70,21 @@ class Row:
     """By fold and seed."""
     grid_seeds: list[int] = field(default_factory=list)
     """Seeds of all rows of the grid."""
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """What the raters were asked; the same for all runs of a grid."""
+        return next(iter(self.runs.values())).label_space
+
+    @property
+    def columns(self) -> Columns:
+        """Names of the columns of its predictions."""
+        return Columns(self.label_space)
+
+    @property
+    def n_folds(self) -> int:
+        """Folds into which the corpora are divided."""
+        return next(iter(self.runs.values())).result.get("n_folds", 5)
 
     @property
     def folds(self) -> list[int]:
@@ -169,8 +101,8 @@ class Row:
         """Fusion and label kind in words, with the number of folds and the seeds where some are missing."""
         run = next(iter(self.runs.values())).result
         title = f"{FUSIONS.get(run['fusion'], run['fusion'])}, {TARGETS.get(run['target'], run['target'])}"
-        if len(self.folds) < N_FOLDS:
-            title += f" ({len(self.folds)}/{N_FOLDS} folds)"
+        if len(self.folds) < self.n_folds:
+            title += f" ({len(self.folds)}/{self.n_folds} folds)"
         return f"{title}, {self.seeds_text}" if self.seeds_text else title
 
     @property
@@ -191,6 +123,10 @@ class Row:
         """(F,) one value per fold, in the order of ``folds``: mean over the fold's seeds; NaN where it is not defined."""
         return self.over_seeds(lambda run: _value(run.result, metric, reading, corpus))
 
+    def group_values(self, metric: str, group: str) -> np.ndarray:
+        """(F,) as ``values``, of one group of segments, ``gender:F``; NaN where a fold has none of it."""
+        return self.over_seeds(lambda run: _or_nan(run.result.get("metrics_by_group", {}).get(group, {}).get(metric)))
+
     def over_seeds(self, value: Callable[[Run], float]) -> np.ndarray:
         """(F,) mean over the fold's seeds of any value of a run, in the order of ``folds``."""
         return np.array([np.mean([value(run) for run in self.runs_of(fold)]) for fold in self.folds])
@@ -207,6 +143,10 @@ def _value(result: dict, metric: str, reading: str, corpus: str | None) -> float
         value = result["selected"]["metrics"].get(metric)
     else:
         value = result["selected"]["metrics_by_corpus"].get(corpus, {}).get(metric)
+    return _or_nan(value)
+
+
+def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
@@ -293,19 +233,18 @@ def _check_one_grid(folder: str | Path, rows: list[Row], identities: dict[str, I
                 f"A row is of one fusion and target: {row.name} in {folder} holds {' and '.join(sorted(kinds))}. Move the "
                 "cells that are not of that row away."
             )
+    spaces = {run.label_space for row in rows for run in row.runs.values()}
+    if len(spaces) > 1:
+        first, second, *_ = spaces
+        raise ValueError(
+            f"A table is of one label space: cells in {folder} differ ({'; '.join(first.differences(second))}). Use two folders."
+        )
     mixed = mixture(identities)
     if mixed:
         raise ValueError(
             f"A table is of one set of options and data: cells in {folder} differ ({mixed}). Move the cells of one of them "
             "to another folder."
         )
-
-
-def left_out(folder: str | Path) -> dict[str, str]:
-    """Why cells with a result are in no table of the grid's folder, by the cell's name; errors as ``load``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return load(folder).left_out
 
 
 def left_out_text(cells: dict[str, str]) -> str:
@@ -339,6 +278,12 @@ def choose_row(rows: list[Row], name: str | None = None, argument: str = "row") 
     if name not in by_name:
         raise ValueError(f"{argument} must be a finished row, one of {', '.join(by_name)}: got {name!r}.")
     return by_name[name]
+
+
+def metrics_of(row: Row) -> dict[str, str]:
+    """Title of each metric of ``METRICS`` that the row's corpora have; by metric, in the order of the table."""
+    absent = {f"ccc_{name}" for name in DIMENSIONS if name not in row.label_space.dimensions}
+    return {metric: title for metric, title in METRICS.items() if metric not in absent}
 
 
 def is_synthetic(rows: list[Row]) -> bool:

@@ -15,7 +15,9 @@ from tqdm import tqdm
 
 from erc.evaluation import MIN_SEGMENTS, Mantel, as_same_length, mantel, present_emotions
 from erc.files import write_atomically
-from erc.report.grid_results import Row, Run
+from erc.labels import NO_LABEL
+from erc.report.finished_run import Run
+from erc.report.grid_results import Row
 
 MIN_MAPPED = 10
 """Fewer segments make no map."""
@@ -160,14 +162,18 @@ def alignment(
 
 
 def vectors(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Raters' va (N, 2), vectors in front of the heads (N, D) and hard_label (N,) of a run's untied segments.
+    """Raters' va (N, 2), vectors in front of the heads (N, D) and hard_label (N,) of a run's untied segments with all labels.
 
     Raises:
+        NotDrawn: The corpora do not rate valence and arousal.
         FileNotFoundError: The run has no ``embeddings.npz``.
         ValueError: ``embeddings.npz`` is not of the segments of ``predictions.csv``.
     """
+    if not run.label_space.has_plane:
+        raise NotDrawn("the plane needs ratings of valence and arousal: the corpora have none")
     table, embedding = run.predictions, run.embeddings.astype(np.float64)
-    untied = ~table["is_tied"].to_numpy(dtype=bool)
+    untied = ~table["is_tied"].to_numpy(dtype=bool) & (table["hard_label"] != NO_LABEL).to_numpy()
+    untied &= table[["valence", "arousal"]].notna().all(axis=1).to_numpy()
     return (
         table.loc[untied, ["valence", "arousal"]].to_numpy(),
         embedding[untied],

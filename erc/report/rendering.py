@@ -170,3 +170,18 @@ def _latex_caption(text: str) -> str:
         rf"\texttt{{{latex_escape(part)}}}" if index % 2 else latex_escape(part)
         for index, part in enumerate(plain_and_code)
     )
+
+
+NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def number_text(n: int) -> str:
+    """A number in words; digits above twelve."""
+    return NUMBERS[n] if n < len(NUMBERS) else str(n)
+
+
+def raters_text(n_raters: int | None) -> str:
+    """``three raters``; without a number where that differs from segment to segment."""
+    if n_raters is None:
+        return "raters"
+    return f"{number_text(n_raters)} rater{'s' if n_raters > 1 else ''}"

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from erc.evaluation import AGREEMENT_STRATA, Interval
+from erc.data import CORPORA
+from erc.evaluation import N_SPLITS, Interval, Intervals, agreement_strata, half_of_raters
+from erc.labels import LabelSpace
 from erc.report.comparisons import Comparison, compare_rows, corrected, distribution_metrics
-from erc.report.grid_results import COMPARED, METRICS, Row
-from erc.report.rendering import NOT_DEFINED, Table, ends_text, mean_std_text, short, short_p, signed
+from erc.report.coverage import error_rates_text
+from erc.report.grid_results import COMPARED, METRICS, Row, metrics_of
+from erc.report.rendering import (
+    NOT_DEFINED,
+    Table,
+    ends_text,
+    mean_std_text,
+    number_text,
+    raters_text,
+    short,
+    short_p,
+    signed,
+)
 
 PUBLISHED = {
     "concat_peakl": {
@@ -43,23 +56,31 @@ COMPARISON_NOTES = (
 
 SEEDS_NOTE = "Where a fold has several seeds, its resamples draw seeds as well: other seeds are part of the question."
 
-DISTRIBUTION_NOTE = (
-    "JSD: Jensen-Shannon divergence to the raters' votes, base 2, over all segments; CE: cross-entropy to them in nats; ECE: "
-    "expected calibration error, 15 bins, untied segments. Then weighted F1 by how many of the ten raters agree. Human: one rater "
-    "against the other nine."
-)
-
 PUBLISHED_NOTE = (
     "The published figures are of KEMDy19 and KEMDy20; ours here are of a synthetic corpus and not comparable."
 )
 
 
+def distribution_note(label_space: LabelSpace) -> str:
+    """What the columns of ``distribution_table`` are."""
+    n, by, others = label_space.n_raters, "the majority's share of the votes", "the others"
+    if n is not None and n > 1:
+        others = f"the other {number_text(n - 1)}"
+    if agreement_strata(n) != agreement_strata(None):  # they are named by votes, not by shares
+        by = f"how many of the {raters_text(n)} agree"
+    return (
+        "JSD: Jensen-Shannon divergence to the raters' votes, base 2, over all segments; CE: cross-entropy to them in nats; ECE: "
+        f"expected calibration error, 15 bins, untied segments. Then weighted F1 by {by}. Human: one rater against {others}."
+    )
+
+
 def main_table(rows: list[Row], reading: str, corpus: str | None = None, caption: str = "") -> Table:
     """Every metric of every row, over all corpora or one of them; reading ``selected`` ends with the majority row."""
-    lines = [[row.title, *(mean_std_text(row.values(metric, reading, corpus)) for metric in METRICS)] for row in rows]
+    metrics = metrics_of(rows[0])
+    lines = [[row.title, *(mean_std_text(row.values(metric, reading, corpus)) for metric in metrics)] for row in rows]
     if reading == "selected":
-        lines.append(["Majority", *(mean_std_text(majority_of(rows, metric, corpus)) for metric in METRICS)])
-    return Table(["", *METRICS.values()], lines, caption)
+        lines.append(["Majority", *(mean_std_text(majority_of(rows, metric, corpus)) for metric in metrics)])
+    return Table(["", *metrics.values()], lines, caption)
 
 
 def majority_of(rows: list[Row], metric: str, corpus: str | None) -> np.ndarray:
@@ -75,11 +96,30 @@ def fullest(rows: list[Row]) -> Row:
     return max(rows, key=lambda row: len(row.folds))
 
 
-def interval_table(rows: list[Row], intervals: dict[str, dict[str, Interval]]) -> Table:
-    """95 % interval of each metric's mean over folds, from the ``interval`` of each row by its name."""
-    lines = [[row.title, *(_ends(intervals[row.name][metric]) for metric in METRICS)] for row in rows]
-    caption = "95 % intervals of reading `selected` (bootstrap over dialogues within folds)"
-    return Table(["", *METRICS.values()], lines, caption)
+INTERVAL_CAPTIONS = {
+    "dialogues": "Over dialogues: the mean of these trained models, over all dialogues like those of each fold",
+    "folds": "Over folds: the mean of models trained again, on other sessions and dialogues like these",
+}
+"""What each kind of ``Intervals`` is about."""
+
+
+def interval_tables(rows: list[Row], found: dict[str, dict[str, Intervals]]) -> list[Table]:
+    """95 % intervals of each metric's mean over folds, from the ``intervals`` of each row by its name, kind by kind."""
+    metrics = metrics_of(rows[0])
+    return [
+        Table(
+            ["", *metrics.values()],
+            [[row.title, *(_ends(getattr(found[row.name][metric], kind)) for metric in metrics)] for row in rows],
+            caption,
+        )
+        for kind, caption in INTERVAL_CAPTIONS.items()
+    ]
+
+
+def n_dialogues_of(rows: list[Row]) -> int:
+    """Dialogues with an untied segment in the fold that has fewest, of the row that has most folds."""
+    tables = [run.predictions for run in fullest(rows).first_seed().values()]
+    return min(table.loc[~table["is_tied"], "dialogue"].nunique() for table in tables)
 
 
 def _ends(found: Interval) -> str:
@@ -92,7 +132,7 @@ def compare_all(rows: list[Row], base: Row, n_resamples: int) -> dict[tuple[str,
     A p at its floor takes as many times ``n_resamples`` as there are comparisons; see ``compare_rows``.
     """
     others = [row for row in rows if row is not base and set(row.folds) & set(base.folds)]
-    keys = [(row.name, metric) for row in others for metric in COMPARED]
+    keys = [(row.name, metric) for row in others for metric in COMPARED if metric in metrics_of(row)]
     by_row = {row.name: compare_rows(row, base, n_resamples, len(keys)) for row in others}
     return dict(zip(keys, corrected([by_row[name][metric] for name, metric in keys]), strict=True))
 
@@ -104,6 +144,7 @@ def comparison_notes(rows: list[Row], n_comparisons: int, n_resamples: int) -> l
         notes.append(SEEDS_NOTE)
     return [
         *notes,
+        error_rates_text(n_dialogues_of(rows)),
         f"Each comparison has {n_resamples:,} resamples, and one whose p is the smallest that these can give has "
         f"{n_resamples * n_comparisons:,}. A p that is still the smallest is an upper bound, marked ≤ or <.",
     ]
@@ -132,9 +173,12 @@ def difference_texts(one: Comparison) -> tuple[str, str]:
 
 def distributions_of(row: Row) -> dict[str, np.ndarray]:
     """``distribution_metrics`` by name, (F,) each: the mean over the seeds of a fold, in the order of ``row.folds``."""
-    per_fold = [[distribution_metrics(run.predictions) for run in row.runs_of(fold)] for fold in row.folds]
+    per_fold = [
+        [distribution_metrics(run.predictions, row.label_space) for run in row.runs_of(fold)] for fold in row.folds
+    ]
+    names = dict.fromkeys(name for of_fold in per_fold for one in of_fold for name in one)
     return {
-        name: np.array([np.mean([one[name] for one in of_fold]) for of_fold in per_fold]) for name in per_fold[0][0]
+        name: np.array([np.mean([one.get(name, np.nan) for one in of_fold]) for of_fold in per_fold]) for name in names
     }
 
 
@@ -146,7 +190,7 @@ def humans_of(rows: list[Row]) -> dict[str, np.ndarray]:
     found = [run.result["human"] for run in fullest(rows).first_seed().values()]
     if not all(found):
         return {}
-    names = ("weighted_f1", "ccc_arousal", "ccc_valence")
+    names = [metric for metric in COMPARED if metric in metrics_of(rows[0])]
     return {name: np.array([np.nan if one.get(name) is None else one[name] for one in found]) for name in names}
 
 
@@ -154,14 +198,81 @@ def distribution_table(
     rows: list[Row], found: dict[str, dict[str, np.ndarray]], humans: dict[str, np.ndarray]
 ) -> Table:
     """``distributions_of`` every row by its name; then ``humans_of`` them."""
-    strata = AGREEMENT_STRATA[::-1]
+    strata = agreement_strata(rows[0].label_space.n_raters)[::-1]
     names = ("jsd", "ce", "ece", *(f"f1_{stratum}" for stratum in strata))
     lines = [[row.title, *(mean_std_text(found[row.name][name]) for name in names)] for row in rows]
     if humans:
-        titles = {"weighted_f1": "weighted F1", "ccc_arousal": "CCC(aro)", "ccc_valence": "CCC(val)"}
-        text = ", ".join(f"{title} {short(float(np.mean(humans[name])))}" for name, title in titles.items())
+        titles = METRICS | {"weighted_f1": "weighted F1"}
+        text = ", ".join(f"{titles[name]} {short(float(np.mean(values)))}" for name, values in humans.items())
         lines.append([f"Human: {text}", *[""] * len(names)])
     return Table(["", "JSD", "CE", "ECE", *(f"F1 {stratum}" for stratum in strata)], lines)
+
+
+DISAGREEMENT = {
+    "manhattan": "L1",
+    "soft_micro_f1": "soft micro-F1",
+    "multilabel_macro_f1": "macro-F1 > 1/K",
+    "entropy_correlation": "entropy ρ",
+    "ece_scaled": "ECE scaled",
+}
+"""Columns of ``disagreement_table``; a corpus for which a measure makes no sense has no column for it."""
+
+DISAGREEMENT_CAPTION = "Disagreement of the raters, and of the model"
+
+HALVES = "Human: half of the raters against the other half"
+
+
+def halves_of(rows: list[Row]) -> dict[str, np.ndarray]:
+    """One half of the raters against the other, (F,) by measure, from the row that has most folds; empty where a fold has no
+    figure. It is of the votes alone, and therefore the same for every seed.
+    """
+    full = fullest(rows)
+    found = [half_of_raters(run.predictions[full.columns.votes].to_numpy()) for run in full.first_seed().values()]
+    if not all(found):
+        return {}
+    names = dict.fromkeys(name for one in found for name in one)
+    return {name: np.array([one.get(name, np.nan) for one in found]) for name in names}
+
+
+def disagreement_table(
+    rows: list[Row], found: dict[str, dict[str, np.ndarray]], halves: dict[str, np.ndarray]
+) -> Table:
+    """Measures of predicted against voted distributions of every row, from ``distributions_of``; then ``halves_of`` them."""
+    names = [name for name in DISAGREEMENT if any(name in found[row.name] for row in rows)]
+
+    def texts(values: dict[str, np.ndarray], without: str) -> list[str]:
+        return [mean_std_text(values[name]) if name in values else without for name in names]
+
+    lines = [[row.title, *texts(found[row.name], NOT_DEFINED)] for row in rows]
+    if halves:
+        lines.append([HALVES, *texts(halves, "")])
+    return Table(["", *(DISAGREEMENT[name] for name in names)], lines, DISAGREEMENT_CAPTION)
+
+
+def disagreement_note(rows: list[Row], found: dict[str, dict[str, np.ndarray]], halves: dict[str, np.ndarray]) -> str:
+    """What the columns of ``disagreement_table`` are."""
+    has_entropy = any("entropy_correlation" in found[row.name] for row in rows)
+    return " ".join(
+        [
+            "Second table: L1 is the Manhattan distance to the votes, 0 to 2. Soft micro-F1 is the F1 of shares, and equals 1 − L1 / 2. "
+            "Macro-F1 > 1/K is over all emotions with a share above 1/K, several a segment.",
+            *(["Entropy ρ is Spearman's correlation of predicted and vote entropy."] if has_entropy else []),
+            "ECE scaled is ECE after temperature scaling: the temperature of a dialogue is fitted on other dialogues of the reported "
+            "fold, under every protocol.",
+            *(
+                [f"{HALVES}, in {N_SPLITS} random splits of the votes; it is a reference and no upper bound."]
+                if halves
+                else []
+            ),
+        ]
+    )
+
+
+def has_published(rows: list[Row]) -> bool:
+    """Whether the rows are of the corpora that the published figures are of, and were trained on them as well."""
+    results = [run.result for row in rows for run in row.runs.values()]
+    is_across = any(result["protocol"] == "cross_corpus" for result in results)
+    return not is_across and {corpus for result in results for corpus in result["corpora"]} <= CORPORA.keys()
 
 
 def published_table(rows: list[Row]) -> Table:

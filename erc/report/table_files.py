@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from erc.evaluation import Interval, mean_and_std
+from erc.evaluation import Interval, Intervals, mean_and_std
 from erc.report.comparisons import Comparison
-from erc.report.grid_results import METRICS, READINGS, Row, is_synthetic
+from erc.report.coverage import over_folds_text
+from erc.report.grid_results import READINGS, Row, is_synthetic, metrics_of
+from erc.report.group_tables import groups_of
 from erc.report.rendering import Table, ends_text, to_latex
-from erc.report.single_tables import PUBLISHED, fullest, main_table, majority_of
+from erc.report.single_tables import PUBLISHED, fullest, has_published, main_table, majority_of, n_dialogues_of
 
 COLUMNS = ["row", "corpus", "reading", "metric", "mean", "std", "n_folds", "low", "high", "folds", "values"] + [
     "quantity",
@@ -23,9 +25,14 @@ COLUMNS = ["row", "corpus", "reading", "metric", "mean", "std", "n_folds", "low"
     "p_bootstrap",
     "p_bootstrap_is_bound",
     "seeds",
+    "low_over_folds",
+    "high_over_folds",
+    "group",
 ]
-"""Columns of ``table.csv``. ``quantity`` is score (of a row, Majority or Human), difference (row minus reference: its mean,
-ends and p) or published. Both p are Holm-corrected. ``seeds`` joins the seeds of each fold with +, fold by fold."""
+"""Columns of ``table.csv``. ``low`` and ``high`` are over dialogues; ``Intervals`` says what the two kinds answer.
+``quantity`` is score (of a row, Majority, Human or Human halves), difference (row minus reference: its mean, ends and p) or published.
+Both p are Holm-corrected. ``seeds`` joins the seeds of each fold with +, fold by fold.
+``group`` is empty for figures over all segments, else ``gender:F`` or the like."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Numbers:
     base: Row
     """The row that the others are compared with."""
     corpora: list[str]
-    intervals: dict[str, dict[str, Interval]]
+    intervals: dict[str, dict[str, Intervals]]
     """By row and metric."""
     comparisons: dict[tuple[str, str], Comparison]
     """By row and metric."""
@@ -44,6 +51,8 @@ class Numbers:
     """(F,) by row and name."""
     humans: dict[str, np.ndarray]
     """(F,) by metric."""
+    halves: dict[str, np.ndarray]
+    """(F,) by measure: one half of the raters against the other."""
 
 
 def to_csv(numbers: Numbers) -> str:
@@ -53,7 +62,10 @@ def to_csv(numbers: Numbers) -> str:
     writer.writeheader()
     for line in _lines(numbers):
         writer.writerow(
-            {key: harmless(value) if key in ("row", "corpus", "reference") else value for key, value in line.items()}
+            {
+                key: harmless(value) if key in ("row", "corpus", "reference", "group") else value
+                for key, value in line.items()
+            }
         )
     return stream.getvalue()
 
@@ -67,18 +79,21 @@ def _lines(numbers: Numbers) -> Iterator[dict[str, Any]]:
     for row in numbers.rows:
         for reading in READINGS:
             for corpus in [None, *(numbers.corpora if reading == "selected" else [])]:
-                for metric in METRICS:
-                    ends = numbers.intervals[row.name][metric] if reading == "selected" and corpus is None else None
+                for metric in metrics_of(row):
+                    has_ends = reading == "selected" and corpus is None
                     line = _score(row.name, reading, metric, row.values(metric, reading, corpus), row, corpus)
-                    yield line | ({} if ends is None else {"low": repr(ends.low), "high": repr(ends.high)})
+                    yield line | (_ends(numbers.intervals[row.name][metric]) if has_ends else {})
+        yield from _group_lines(numbers.rows, row)
         for name, values in numbers.distributions[row.name].items():
             yield _score(row.name, "selected", name, values, row)
     full = fullest(numbers.rows)
     for corpus in [None, *numbers.corpora]:
-        for metric in METRICS:
+        for metric in metrics_of(full):
             yield _score("Majority", "selected", metric, majority_of(numbers.rows, metric, corpus), full, corpus)
     for metric, values in numbers.humans.items():
         yield _score("Human", "selected", metric, values, full)
+    for name, values in numbers.halves.items():
+        yield _score("Human halves", "selected", name, values, full)
     for (name, metric), one in numbers.comparisons.items():
         yield {
             "row": name, "corpus": "all", "reading": "selected", "metric": metric, "mean": repr(one.difference),
@@ -86,10 +101,27 @@ def _lines(numbers: Numbers) -> Iterator[dict[str, Any]]:
             "reference": numbers.base.name, "p_t": repr(one.p_t), "p_bootstrap": repr(one.p_bootstrap),
             "p_bootstrap_is_bound": one.is_bound,
         }  # fmt: skip
-    for name, figures in PUBLISHED.items():
+    for name, figures in PUBLISHED.items() if has_published(numbers.rows) else ():
         for metric, (mean, std) in figures.items():
             line = {"row": name, "corpus": "all", "reading": "best_epoch_per_metric", "metric": metric}
             yield line | {"mean": mean, "std": std, "n_folds": 5, "quantity": "published"}
+
+
+def _group_lines(rows: list[Row], row: Row) -> Iterator[dict[str, Any]]:
+    for kind, groups in groups_of(rows).items():
+        for group in (f"{kind}:{one}" for one in groups):
+            for metric in metrics_of(row):
+                yield _score(row.name, "selected", metric, row.group_values(metric, group), row) | {"group": group}
+
+
+def _ends(found: Intervals) -> dict[str, str]:
+    over_dialogues, over_folds = found
+    return {
+        "low": repr(over_dialogues.low),
+        "high": repr(over_dialogues.high),
+        "low_over_folds": repr(over_folds.low),
+        "high_over_folds": repr(over_folds.high),
+    }
 
 
 def _score(
@@ -105,7 +137,7 @@ def _score(
 
 
 def to_paper(numbers: Numbers, grid: str, notes: list[str]) -> str:
-    """Content of ``table.tex``: the main table of reading ``selected``, each row's intervals below it.
+    """Content of ``table.tex``: the main table of reading ``selected``, each row's intervals over folds below it.
 
     Args:
         numbers: Of the grid.
@@ -116,12 +148,21 @@ def to_paper(numbers: Numbers, grid: str, notes: list[str]) -> str:
     protocol = next(iter(rows[0].runs.values())).result["protocol"]
     seeds = ", ".join(map(str, sorted({seed for row in rows for seed in row.seeds})))
     caption = (
-        f"Mean ± sample standard deviation over folds, and below it in brackets the 95 % interval of the mean; protocol "
+        f"Mean ± sample standard deviation over folds, and below it in brackets the 95 % interval of the mean over folds; protocol "
         f"`{protocol}`, seeds {seeds}, all metrics at the selected checkpoint."
     )
-    caption = " ".join([caption, *(["Synthetic sample corpus."] if is_synthetic(rows) else []), *filter(None, notes)])
+    caption = " ".join(
+        [
+            caption,
+            over_folds_text(n_dialogues_of(rows)),
+            *(["Synthetic sample corpus."] if is_synthetic(rows) else []),
+            *filter(None, notes),
+        ]
+    )
     table = main_table(rows, "selected")
-    below = [["", *(_bracketed(numbers.intervals[row.name][metric]) for metric in METRICS)] for row in rows]
+    below = [
+        ["", *(_bracketed(numbers.intervals[row.name][metric].folds) for metric in metrics_of(row))] for row in rows
+    ]
     return to_latex(Table(table.header, table.rows, caption), label=grid, below=[*below, []])
 
 

@@ -6,8 +6,8 @@ Conventions:
 - mean ± sample standard deviation (n - 1) over folds; several seeds of a fold are averaged first, in every table.
 - Two readings, never mixed: ``selected`` (all metrics at the one selected checkpoint) and ``best_epoch_per_metric``
   (each metric's own maximum over epochs on the reported fold: what the paper printed, and optimistic).
-- Intervals and tests take the predictions of every seed; segments are resampled by dialogue within their fold, and seeds
-  within their fold where it has several.
+- Intervals and tests take the predictions of every seed; segments are left out or resampled by dialogue within their fold.
+  Where a fold has several seeds, the variation between them is part of every interval and p.
 - An unfinished row says so ("3/5 folds"), and so does a seed that some folds lack; nothing is filled in.
 - A cell whose files are damaged is left out, and named above the tables.
 """
@@ -18,31 +18,51 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from erc.evaluation import Interval
+from erc.evaluation import Intervals
 from erc.files import write_atomically
-from erc.report.comparisons import compare_rows, corrected, interval, named_rows
-from erc.report.grid_results import METRICS, READINGS, Grid, Row, choose_row, is_synthetic, left_out_text, load
+from erc.report.comparisons import compare_rows, corrected, intervals, named_rows
+from erc.report.coverage import coverage_text
+from erc.report.grid_results import (
+    METRICS,
+    READINGS,
+    Grid,
+    Row,
+    choose_row,
+    is_synthetic,
+    left_out_text,
+    load,
+    metrics_of,
+)
+from erc.report.group_tables import group_section
 from erc.report.rendering import Document, Section, Table, short_p, table_to_markdown, to_markdown
 from erc.report.single_tables import (
-    DISTRIBUTION_NOTE,
     PUBLISHED_NOTE,
     compare_all,
     comparison_notes,
     comparison_table,
     difference_texts,
+    disagreement_note,
+    disagreement_table,
+    distribution_note,
     distribution_table,
     distributions_of,
     fullest,
+    halves_of,
+    has_published,
     has_several_seeds,
     humans_of,
-    interval_table,
+    interval_tables,
     main_table,
+    n_dialogues_of,
     published_table,
 )
 from erc.report.table_files import Numbers, to_csv, to_paper
 
 PROTOCOLS = {
     "paper": "the checkpoint is chosen on the fold that is reported, as published (optimistic).",
+    "last": "the last epoch is reported: nothing is chosen on the fold that is reported.",
+    "cross_corpus": "each fold reports a corpus that had no part in training or choosing; the checkpoint is chosen on folds of the "
+    "training corpora that were not trained on.",
     "nested": "fold k reports, fold k + 1 chooses, the rest trains.",
 }
 
@@ -81,6 +101,16 @@ def write_tables(folder: str | Path, reference: str | None = None, n_resamples: 
     return save_tables(folder, make_tables(load(folder), reference, n_resamples))
 
 
+def tables_and_left_out(folder: str | Path) -> tuple[str, dict[str, str]]:
+    """Writes the tables as ``write_tables`` does, and raises the same errors.
+
+    Returns:
+        The text of ``table.md``, and why cells with a result are not in it, by the cell's name.
+    """
+    grid = load(folder)
+    return save_tables(folder, make_tables(grid)), grid.left_out
+
+
 def compare_table(folder: str | Path, row_a: str, row_b: str, n_resamples: int = 2000) -> str:
     """Difference of two rows of a grid, metric by metric, as a Markdown table; p is corrected (Holm) over its metrics.
 
@@ -95,7 +125,7 @@ def compare_table(folder: str | Path, row_a: str, row_b: str, n_resamples: int =
         ValueError: A row is not finished, the rows share no fold, or they were not scored on the same segments.
     """
     a, b = named_rows(folder, row_a, row_b)
-    found = compare_rows(a, b, n_resamples, n_comparisons=len(METRICS))
+    found = compare_rows(a, b, n_resamples, n_comparisons=len(metrics_of(a)))
     family = dict(zip(found, corrected(list(found.values())), strict=True))
     lines = [
         [METRICS[metric], *difference_texts(one), short_p(one.p_t), short_p(one.p_bootstrap, one.is_bound)]
@@ -131,16 +161,18 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
         rows=rows,
         base=base,
         corpora=corpora,
-        intervals={row.name: interval(row, n_resamples) for row in rows},
+        intervals={row.name: intervals(row, n_resamples) for row in rows},
         comparisons=compare_all(rows, base, n_resamples),
         distributions={row.name: distributions_of(row) for row in rows},
         humans=humans_of(rows),
+        halves=halves_of(rows),
     )
     sections = _reading_sections(rows, numbers.intervals)
     for corpus in corpora if len(corpora) > 1 else []:
         table = main_table(rows, "selected", corpus)
         sections.append(Section(f"{corpus} alone, reading `selected`", [], [table], "statistics"))
-    sections += _statistics_sections(numbers, n_resamples)
+    by_group = group_section(rows)
+    sections += [*([by_group] if by_group else []), *_statistics_sections(numbers, n_resamples)]
     other_code = other_code_note(rows)
     if other_code:
         sections.append(Section("Notes", [other_code], [], "statistics"))
@@ -148,7 +180,7 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
     left_out = left_out_text(rows.left_out) if isinstance(rows, Grid) and rows.left_out else ""
     marks = [SYNTHETIC_NOTE] if is_synthetic(rows) else []
     marks += [f"**{left_out}**"] if left_out else []
-    latex = to_paper(numbers, _grid_name(rows), [scope, left_out, other_code])
+    latex = to_paper(numbers, _grid_name(rows), [trained_on_text(rows).strip(), scope, left_out, other_code])
     return GridTables(Document(_grid_name(rows), [*_preamble(rows), scope, *marks], sections), to_csv(numbers), latex)
 
 
@@ -189,9 +221,23 @@ def _preamble(rows: list[Row]) -> list[str]:
     protocol = results[0]["protocol"]
     seeds = ", ".join(map(str, sorted({result["seed"] for result in results})))
     return [
-        f"protocol={protocol}: {PROTOCOLS[protocol]}",
+        f"protocol={protocol}: {PROTOCOLS[protocol]}{trained_on_text(rows)}",
         f"Mean ± sample standard deviation over folds; seeds {seeds}.",
     ]
+
+
+def trained_on_text(rows: list[Row]) -> str:
+    """Which corpora each fold was trained on and reports, where they are not the same; else empty."""
+    if not any(result.get("trained_on") for result in _results(rows)):
+        return ""
+    of_fold = {
+        result[
+            "fold"
+        ]: f"Fold {result['fold']} is trained on {', '.join(result.get('trained_on') or result['corpora'])} and reports "
+        f"{', '.join(result['corpora'])}"
+        for result in _results(rows)
+    }
+    return f" {'. '.join(text for _, text in sorted(of_fold.items()))}."
 
 
 def _scope(rows: list[Row], n_resamples: int) -> str:
@@ -201,22 +247,35 @@ def _scope(rows: list[Row], n_resamples: int) -> str:
     text = (
         f"{len(tables)} folds with {sum(map(len, tables)):,} segments, of which {n_tied:,} with tied votes are left out of "
         "every figure but JSD and CE. Majority: always the training segments' most frequent emotion, mean valence and mean "
-        f"arousal. Intervals: {n_resamples:,} resamples of whole dialogues within their fold."
+        "arousal. Intervals over dialogues: jackknife over whole dialogues within their fold, bias corrected by "
+        f"{n_resamples:,} resamples of them"
     )
+    over_folds = "Intervals over folds: t over the folds, never narrower than those over dialogues."
     if has_several_seeds(rows):
         return (
-            f"{text} Every figure is the mean over the seeds of a fold, then over folds; resamples draw seeds as well."
+            f"{text}; they hold the variation between seeds. {over_folds} Every figure is the mean over the seeds of a fold, "
+            "then over folds; resamples draw seeds as well."
         )
-    return f"{text} They hold the trained models fixed."
+    return f"{text}; they hold the trained models fixed. {over_folds}"
 
 
-def _reading_sections(rows: list[Row], intervals: dict[str, dict[str, Interval]]) -> list[Section]:
+def _reading_sections(rows: list[Row], found: dict[str, dict[str, Intervals]]) -> list[Section]:
     sections = [
-        Section(f"Reading `{reading}`: {what}", [], [main_table(rows, reading)], "reading")
+        Section(f"Reading `{reading}`: {_what(reading, what, rows)}", [], [main_table(rows, reading)], "reading")
         for reading, what in READINGS.items()
     ]
-    sections[-1].tables.append(interval_table(rows, intervals))
-    return sections
+    note = coverage_text(n_dialogues_of(rows))
+    return [
+        *sections,
+        Section("95 % intervals, reading `selected`", [note], interval_tables(rows, found), "statistics"),
+    ]
+
+
+def _what(reading: str, what: str, rows: list[Row]) -> str:
+    """What a reading is; where other segments choose than are reported, validation saw only those that choose."""
+    if reading == "best_epoch_per_metric" and _results(rows)[0]["protocol"] in ("nested", "cross_corpus"):
+        return "each metric's best epoch on the segments that choose the checkpoint, and not on those that are reported"
+    return what
 
 
 def _statistics_sections(numbers: Numbers, n_resamples: int) -> list[Section]:
@@ -227,18 +286,25 @@ def _statistics_sections(numbers: Numbers, n_resamples: int) -> list[Section]:
         [comparison_table(rows, found)],
         "statistics",
     )
+    beside = Section(
+        "Beside the published figures, reading `best_epoch_per_metric`",
+        [PUBLISHED_NOTE] if is_synthetic(rows) else [],
+        [published_table(rows)],
+        "statistics",
+    )
     return [
         *([against] if found else []),
         Section(
             "Label distributions, reading `selected`",
-            [DISTRIBUTION_NOTE],
-            [distribution_table(rows, numbers.distributions, numbers.humans)],
+            [
+                distribution_note(rows[0].label_space),
+                disagreement_note(rows, numbers.distributions, numbers.halves),
+            ],
+            [
+                distribution_table(rows, numbers.distributions, numbers.humans),
+                disagreement_table(rows, numbers.distributions, numbers.halves),
+            ],
             "statistics",
         ),
-        Section(
-            "Beside the published figures, reading `best_epoch_per_metric`",
-            [PUBLISHED_NOTE] if is_synthetic(rows) else [],
-            [published_table(rows)],
-            "statistics",
-        ),
+        *([beside] if has_published(rows) else []),
     ]

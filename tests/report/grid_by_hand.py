@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from kemd_columns import COLUMNS, PROB, SOFT, VOTES
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
-
-from erc.evaluation.predictions import COLUMNS, PROB, SOFT, VOTES
 
 FOLDS = range(5)
 NAMES = ("weighted_f1", "micro_f1", "macro_f1", "uar", "ccc_arousal", "ccc_valence")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from invented_world import CENTROIDS, SHARES
+from kemd_columns import PROB, SOFT, VOTES
 
+from erc.data import KEMD
 from erc.evaluation import predictions
 from erc.labels import hard_label, is_tied
 
@@ -29,23 +31,28 @@ def write_cell(grid, row, fold, rng, is_synthetic=True):
             "session": 4 * fold + 1,
             "dialogue": [f"Sess{4 * fold + 1:02d}_script{k % 6 + 1:02d}" for k in range(60)],
             "speaker": f"Sess{4 * fold + 1:02d}F",
-            **dict(zip(predictions.VOTES, votes.T, strict=True)),
-            **dict(zip(predictions.SOFT, (votes / 10).T, strict=True)),
+            **dict(zip(VOTES, votes.T, strict=True)),
+            **dict(zip(SOFT, (votes / 10).T, strict=True)),
             "hard_label": hard,
             "is_tied": is_tied(votes),
             "valence": va[:, 0],
             "arousal": va[:, 1],
-            **dict(zip(predictions.PROB, probs.T, strict=True)),
+            **dict(zip(PROB, probs.T, strict=True)),
             "pred_valence": va[:, 0] + rng.normal(0, 0.3, 60),
             "pred_arousal": va[:, 1] + rng.normal(0, 0.3, 60),
         }
     ).sort_values("segment_id", ignore_index=True)
     epochs = [
-        {"epoch": k, "train/loss": 2.0 - k, **{f"valid/{n}": v for n, v in predictions.evaluate_table(table).items()}}
+        {
+            "epoch": k,
+            "train/loss": 2.0 - k,
+            **{f"valid/{n}": v for n, v in predictions.evaluate_table(table, KEMD).items()},
+        }
         for k in range(2)
     ]
     facts = {"experiment": "demo", "fusion": fusion, "target": target, "fold": fold, "protocol": "paper", "seed": 42}
     facts |= {"corpora": ["kemdy19"], "is_synthetic": is_synthetic, "n_chosen_on": 60, "human": {}}
+    facts |= {"label_space": KEMD, "n_folds": 5}
     facts |= {"fingerprint": "f", "code": {}, "versions": {}, "seconds": 1.0, "peak_memory_mb": 1.0}
     run_dir = grid / row / f"fold{fold}-seed42"
     run_dir.mkdir(parents=True)

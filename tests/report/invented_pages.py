@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from kemd_columns import COLUMNS, PROB, SOFT, TRUTH, VOTES
 from PIL import Image
 
+from erc.data import EMOTIONS, KEMD
 from erc.evaluation import predictions as evaluation_predictions
-from erc.evaluation.predictions import PROB, SOFT, VOTES
-from erc.labels import EMOTIONS
 from erc.report.page import embedding_map as page_embedding_map
 from erc.report.rendering import Document, Section, Table
 
@@ -82,7 +82,7 @@ def predictions(n: int, seed: int = 0, prefix: str = "Sess01_script01_F") -> pd.
     table[["valence", "arousal"]] = va
     table[PROB] = probs
     table[["pred_valence", "pred_arousal"]] = pred_va
-    return table[evaluation_predictions.COLUMNS]
+    return table[COLUMNS]
 
 
 def embedding_map(sizes=(60, 40), seed: int = 0, **media) -> page_embedding_map.EmbeddingMap:
@@ -96,6 +96,7 @@ def embedding_map(sizes=(60, 40), seed: int = 0, **media) -> page_embedding_map.
         parts.append(table.assign(fold=fold, seed=42))
     return page_embedding_map.EmbeddingMap(
         "Tensor Mixer Network, PeakL",
+        KEMD,
         pd.concat(parts, ignore_index=True),
         np.concatenate(places).astype(np.float32),
         dict.fromkeys(range(len(sizes)), "UMAP"),
@@ -112,8 +113,10 @@ def write_grid(folder: Path, n: int = 30, folds=(0, 1), rows=("concat_peakl", "t
             table = table.sort_values("segment_id", ignore_index=True)
             facts = dict(experiment="demo", fusion=fusion, target=target, fold=fold, protocol="paper", seed=42)
             facts |= dict(corpora=["kemdy19", "kemdy20"], is_synthetic=True, n_chosen_on=n, human={}, fingerprint="f")
-            facts |= dict(code={}, versions={"erc": "0.1.0"}, seconds=1.0, peak_memory_mb=1.0)
-            train = table[evaluation_predictions.TRUTH]
+            facts |= dict(
+                label_space=KEMD, n_folds=5, code={}, versions={"erc": "0.1.0"}, seconds=1.0, peak_memory_mb=1.0
+            )
+            train = table[TRUTH]
             result = evaluation_predictions.make_result(table, train, [{"epoch": 0, "valid/accuracy": 0.5}], 0, facts)
             embedding = np.random.default_rng(fold).normal(0, 1, (n, 8)) + table["hard_label"].to_numpy()[:, None]
             gathered = {"segment_id": table["segment_id"].to_numpy().astype(str), "embedding": embedding}

@@ -20,11 +20,12 @@ from grid_by_hand import (
     write_cell,
     write_paper_grid,
 )
+from kemd_columns import PROB, SOFT, VOTES
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import f1_score
 
-from erc.evaluation.predictions import PROB, SOFT, VOTES
+from erc.data import KEMD
 from erc.report import comparisons, grid_results
 
 pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")  # scikit-learn's, of our oracle
@@ -42,10 +43,10 @@ def rows(out) -> dict[str, grid_results.Row]:
 
 def test_estimates_equal_scikit_learn_on_the_stored_predictions(rows):
     for name, row in rows.items():
-        found = comparisons.interval(row, n_resamples=2)
+        found = comparisons.intervals(row, n_resamples=2)
         assert sorted(found) == sorted(NAMES)
         for metric in NAMES:
-            assert found[metric].estimate == pytest.approx(np.mean(values_of(name, metric)), abs=1e-9), metric
+            assert found[metric].dialogues.estimate == pytest.approx(np.mean(values_of(name, metric)), abs=1e-9), metric
 
 
 def test_the_quick_oracle_of_the_bootstraps_equals_scikit_learn():
@@ -85,20 +86,44 @@ def slow_bootstrap(row: str, folds, n_resamples: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ["concat_hard", "tensor_mixer_peakl"])
-def test_intervals_equal_a_slow_bootstrap_over_dialogues_and_seeds(rows, name):
-    found = comparisons.interval(rows[name], n_resamples=40)
+def test_intervals_equal_a_slow_jackknife_and_bootstrap_over_dialogues_and_seeds(rows, name):
+    found = comparisons.intervals(rows[name], n_resamples=40)
     resampled = slow_bootstrap(name, rows[name].folds, 40)
+    variance = slow_jackknife(name, rows[name].folds)
     for metric in NAMES:
-        values, estimate = resampled[metric], np.mean(values_of(name, metric))
-        z0 = stats.norm.ppf((np.mean(values < estimate - 1e-12) + np.mean(values <= estimate + 1e-12)) / 2)
-        low, high = np.quantile(
-            values, stats.norm.cdf([2 * z0 - stats.norm.ppf(0.975), 2 * z0 + stats.norm.ppf(0.975)])
-        )
-        assert (found[metric].low, found[metric].high) == pytest.approx((low, high), abs=1e-9), metric
-        assert low < high
+        values, by_fold = resampled[metric], np.array(values_of(name, metric))
+        df = sum(v for v, _ in variance[metric]) ** 2 / sum(v**2 / df for v, df in variance[metric])
+        half = stats.t.ppf(0.975, df) * math.sqrt(sum(v for v, _ in variance[metric])) / len(by_fold)
+        over_folds = stats.t.ppf(0.975, len(by_fold) - 1) * by_fold.std(ddof=1) / math.sqrt(len(by_fold))
+        centre = 2 * by_fold.mean() - values.mean()  # the estimate minus its bias
+        bounds = (-1 if metric.startswith("ccc") else 0, 1)
+        for one, width in ((found[metric].dialogues, half), (found[metric].folds, max(half, over_folds))):
+            expected = np.clip([centre - width, centre + width], *bounds)
+            assert (one.low, one.high) == pytest.approx(expected, abs=1e-9), metric
+            assert one.low < one.high
     # control: other resamples give other ends
-    other = comparisons.interval(rows[name], n_resamples=41)
-    assert other["weighted_f1"].low != pytest.approx(found["weighted_f1"].low, abs=1e-9)
+    other = comparisons.intervals(rows[name], n_resamples=41)
+    assert other["weighted_f1"].dialogues.low != pytest.approx(found["weighted_f1"].dialogues.low, abs=1e-9)
+
+
+def slow_jackknife(row: str, folds) -> dict[str, list[tuple[float, int]]]:
+    """(variance, degrees of freedom) of each fold's dialogues, and of its seeds where there are two, by metric."""
+    found: dict[str, list[tuple[float, int]]] = {name: [] for name in NAMES}
+    for fold in folds:
+        by_seed = []
+        for seed in seeds_of(row, fold):
+            table = table_of(row, fold, seed)
+            table = table[~table["is_tied"]]
+            name = table["corpus"] + ":" + table["segment_id"].str.extract(r"^(Sess\d\d_script\d\d)_")[0]
+            by_seed.append([quick_score(as_labels(table[name != one])) for one in sorted(set(name))])
+        n = len(by_seed[0])
+        whole = [score_of(row, fold, seed) for seed in seeds_of(row, fold)]
+        for metric in NAMES:
+            without = np.mean([[one[metric] for one in scores] for scores in by_seed], axis=0)
+            found[metric].append(((n - 1) / n * ((without - without.mean()) ** 2).sum(), n - 1))
+            if len(whole) > 1:
+                found[metric].append((np.var([one[metric] for one in whole], ddof=1) / len(whole), len(whole) - 1))
+    return found
 
 
 def compare_by_hand(name: str, metric: str, n_resamples: int) -> dict[str, float]:
@@ -145,7 +170,7 @@ def test_a_row_that_is_not_there_is_named(out):
 
 def test_distribution_metrics_equal_scipy_and_scikit_learn():
     table = pd.concat([table_of("cross_attention_peakl", fold) for fold in FOLDS], ignore_index=True)
-    found = comparisons.distribution_metrics(table)
+    found = comparisons.distribution_metrics(table, KEMD)
     soft, probs = table[SOFT].to_numpy(), table[PROB].to_numpy()
     # SciPy's distance is the root of the divergence
     assert found["jsd"] == pytest.approx(np.mean(jensenshannon(soft, probs, base=2, axis=1) ** 2), abs=1e-9)
@@ -173,14 +198,14 @@ def test_distribution_metrics_equal_scipy_and_scikit_learn():
 def test_a_stratum_without_a_segment_is_nan():
     table = table_of("concat_hard", 0)
     table = table[table[SOFT].max(axis=1) < 0.95]
-    found = comparisons.distribution_metrics(table)
+    found = comparisons.distribution_metrics(table, KEMD)
     assert math.isnan(found["f1_10/10"]) and not math.isnan(found["f1_<=5"])
 
 
 def test_a_stratum_is_of_the_votes_that_are_stored():
     table = table_of("concat_hard", 0)
     table[VOTES] = np.eye(7, dtype=int)[table["hard_label"]] * 10  # the shares stay as they are
-    found = comparisons.distribution_metrics(table)
+    found = comparisons.distribution_metrics(table, KEMD)
     assert not math.isnan(found["f1_10/10"])
     assert all(math.isnan(found[f"f1_{stratum}"]) for stratum in ("<=5", "6-7", "8-9"))
 
@@ -190,7 +215,7 @@ def test_dialogues_are_those_of_the_column_and_not_of_the_ids(tmp_path):
         table = table_of("concat_hard", 0, corpora=("kemdy19",))
         write_cell(tmp_path / name, "concat_hard", 0, table if dialogue is None else table.assign(dialogue=dialogue))
     written, one = (
-        comparisons.interval(grid_results.load(tmp_path / name)[0], n_resamples=20)["weighted_f1"]
+        comparisons.intervals(grid_results.load(tmp_path / name)[0], n_resamples=20)["weighted_f1"].dialogues
         for name in ("as written", "one")
     )
     assert written.estimate == one.estimate and not math.isnan(written.low) and math.isnan(one.low)

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 import yaml
 from invented_cells import fold_values, write_cell
+from kemd_columns import PROB
 from matplotlib.text import Text
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from erc.evaluation import Mantel, alignment, predictions
+from erc.evaluation import Mantel, alignment
 from erc.report import grid_results, projection
 from erc.report.figures import corpus_overview, curves, drawing, embedding_map, over_folds, style
 from erc.report.figures.spec import GridView
@@ -181,7 +182,7 @@ def test_figures_of_a_grid_are_of_its_predictions(grid, kept):
     row = next(row for row in grid_results.load(grid) if row.name == "tensor_mixer_peakl")
     table = pd.concat([run.predictions for run in row.first_seed().values()])
     table = table[~table["is_tied"]]
-    expected = confusion_matrix(table["hard_label"], table[predictions.PROB].to_numpy().argmax(axis=1), labels=range(7))
+    expected = confusion_matrix(table["hard_label"], table[PROB].to_numpy().argmax(axis=1), labels=range(7))
     assert [int(text) for text in labels_of(kept["confusion"].axes[0])] == expected.ravel().tolist()
     for column, metric in enumerate(("weighted_f1", "ccc_arousal", "ccc_valence")):
         mean = row.values(metric).mean()

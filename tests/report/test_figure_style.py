@@ -12,8 +12,8 @@ from invented_world import world
 from matplotlib.text import Text
 from scipy.spatial.distance import pdist
 
+from erc.data import EMOTIONS, KEMD
 from erc.evaluation.bootstrap import f1_by_emotion_interval
-from erc.labels import EMOTIONS, N_EMOTIONS
 from erc.report import projection
 from erc.report.figures import (
     calibration,
@@ -45,23 +45,25 @@ def all_figures(rng, n, note, scale=1):
     numbers = projection.alignment(va, vectors, hard, vectors[:, :2])
     by_fold = {fold: numbers.space for fold in range(5)}
     aligned = projection.align_map(vectors[:, :2], va, hard)[0]
-    interval = f1_by_emotion_interval(hard, prediction, np.zeros(n), np.arange(n) % 20, 50)
+    interval = f1_by_emotion_interval(hard, prediction, np.zeros(n), np.arange(n) % 20, 7, 50)
     counts = scale * np.bincount(hard, minlength=7)
     n_epochs = 6 if n < 200 else 30
     folds_of = [(hard[folds == k], probs[folds == k]) for k in range(5)]
     pred_va = va + rng.normal(0, 0.5, va.shape)
-    confusion = scale * figures_confusion.confusions(hard, prediction, folds)
+    confusion = scale * figures_confusion.confusions(hard, prediction, folds, 7)
     histories = {fold: history(rng, n_epochs) for fold in range(5)}
     return {
-        "map": embedding_map.draw_map(va, aligned, hard, numbers, by_fold, LONG_TITLE, "fold 4 (median F1)", note),
-        "peakl": peakl.draw_peakl(votes, votes.argmax(axis=1), note=note),
-        "confusion": figures_confusion.draw_confusion(confusion, LONG_TITLE, note),
-        "f1": f1.draw_f1(interval, counts, LONG_TITLE, note),
+        "map": embedding_map.draw_map(
+            va, aligned, hard, numbers, KEMD, by_fold, LONG_TITLE, "fold 4 (median F1)", note
+        ),
+        "peakl": peakl.draw_peakl(votes, votes.argmax(axis=1), KEMD, note=note),
+        "confusion": figures_confusion.draw_confusion(confusion, EMOTIONS, LONG_TITLE, note),
+        "f1": f1.draw_f1(interval, counts, EMOTIONS, LONG_TITLE, note),
         "calibration": calibration.draw_calibration(folds_of, LONG_TITLE, note),
-        "predictions": valence_arousal.draw_predictions(va, pred_va, hard, folds, LONG_TITLE, note),
+        "predictions": valence_arousal.draw_predictions(va, pred_va, hard, folds, KEMD, LONG_TITLE, note),
         "curves": curves.draw_curves(histories, dict.fromkeys(range(5), 3), LONG_TITLE, note),
         "folds": over_folds.draw_folds(fold_values(rng, 3 if n < 200 else 9), note),
-        "corpus": corpus_overview.draw_corpus(corpus(rng, n), 7.0, note),
+        "corpus": corpus_overview.draw_corpus(corpus(rng, n), KEMD, 7.0, note),
     }
 
 
@@ -134,20 +136,62 @@ def test_the_note_stands_on_a_synthetic_corpus_only(name, small, large):
 
 
 def test_every_emotion_has_one_colour_and_one_marker(small):
-    assert set(style.COLORS) == set(style.MARKERS) == set(EMOTIONS)
-    assert len(set(style.COLORS.values())) == len(set(style.MARKERS.values())) == N_EMOTIONS
+    looks = dict(zip(EMOTIONS, style.looks_of(EMOTIONS), strict=True))
     for name in ("map", "predictions"):
         for handle in small[name].legends[0].legend_handles:
             emotion = handle.get_label().split()[0]
             assert (handle.get_markerfacecolor(), handle.get_marker()) == (
-                style.COLORS[emotion],
-                style.MARKERS[emotion],
+                looks[emotion].color,
+                looks[emotion].marker,
             )
     dots = {line.get_ydata()[0]: line for line in small["f1"].axes[0].lines if line.get_marker() != "None"}
     for index, line in dots.items():
-        assert (line.get_color(), line.get_marker()) == tuple(
-            table[EMOTIONS[int(index)]] for table in (style.COLORS, style.MARKERS)
-        )
+        assert (line.get_color(), line.get_marker()) == looks[EMOTIONS[int(index)]]
+
+
+def test_kemd_s_emotions_keep_their_published_looks():
+    # the figures of before other corpora could be read
+    colors = ["#56B4E9", "#CC79A7", "#D55E00", "#BBBBBB", "#E69F00", "#0072B2", "#009E73"]
+    assert [(one.color, one.marker) for one in style.looks_of(EMOTIONS)] == list(zip(colors, "^vsoDPX", strict=True))
+
+
+def test_other_names_of_an_emotion_have_its_look():
+    names = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")  # as MELD has them
+    known = dict(zip(EMOTIONS, style.looks_of(EMOTIONS), strict=True))
+    order = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+    assert style.looks_of(names) == tuple(known[name] for name in order)
+    assert set(style.SYNONYMS.values()) <= style.LOOKS.keys() and not style.SYNONYMS.keys() & style.LOOKS.keys()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("ja", "nein"),
+        ("angry", "anger", "Angry", "fury"),
+        tuple(style.LOOKS),
+        (*style.LOOKS, *(f"emotion {k}" for k in range(20))),
+        tuple(f"emotion {k}" for k in range(12)),
+    ],
+)
+def test_no_two_emotions_of_a_space_look_alike(names):
+    looks = style.looks_of(names)
+    assert len(set(looks)) == len(names) and looks == style.looks_of.__wrapped__(names)
+    if len(names) <= len(style.LOOKS):
+        assert len({one.color for one in looks}) == len({one.marker for one in looks}) == len(names)
+
+
+def test_short_names_tell_the_emotions_apart():
+    assert style.short_names(EMOTIONS) == ["sur", "fea", "ang", "neu", "hap", "sad", "dis"]
+    assert style.short_names(("disgust", "disappointed", "sad")) == ["disg", "disa", "sad"]
+    assert style.short_names(("a", "ab", "abc", "abcd")) == ["a", "ab", "abc", "abcd"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "ticks"),
+    [((1, 5), [1, 2, 3, 4, 5]), ((-1, 1), [-1, 0, 1]), ((0, 100), [0, 25, 50, 75, 100]), ((0, 0.5), None)],
+)
+def test_a_scale_has_whole_numbers_or_five_ticks(scale, ticks):
+    assert style.scale_ticks(scale) == (ticks or [0, 0.125, 0.25, 0.375, 0.5])
 
 
 def test_colours_stay_apart_for_colour_blind_readers():
@@ -155,7 +199,7 @@ def test_colours_stay_apart_for_colour_blind_readers():
     to_lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
     without_red = np.array([[0, 2.02344, -2.52581], [0, 1, 0], [0, 0, 1]])
     without_green = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])
-    colours = np.array([matplotlib.colors.to_rgb(style.COLORS[emotion]) for emotion in EMOTIONS])
+    colours = np.array([matplotlib.colors.to_rgb(look.color) for look in style.LOOKS.values()])
     for loss in (np.eye(3), without_red, without_green):
         seen = (colours**2.2 @ (np.linalg.inv(to_lms) @ loss @ to_lms).T).clip(0, 1) ** (1 / 2.2)
         assert pdist(255 * seen).min() > 25
@@ -168,5 +212,5 @@ def test_drawing_leaves_the_settings_of_others_alone(rng):
 
 
 def test_one_corpus_without_a_cut_is_drawn(rng):
-    fig = corpus_overview.draw_corpus(corpus(rng, 60, names=("kemdy20",)), None)
+    fig = corpus_overview.draw_corpus(corpus(rng, 60, names=("kemdy20",)), KEMD, None)
     assert overlaps(drawn_texts(fig)) == []

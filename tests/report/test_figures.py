@@ -10,11 +10,11 @@ from invented_cells import corpus, fold_values, history, make_votes
 from invented_world import SHARES, world
 from sklearn.metrics import confusion_matrix, f1_score
 
+from erc.data import EMOTIONS, KEMD
 from erc.evaluation import bootstrap, distributions
 from erc.evaluation.bootstrap import f1_by_emotion_interval
 from erc.evaluation.cluster_sums import f1_by_emotion
 from erc.evaluation.metrics import concordance
-from erc.labels import N_EMOTIONS
 from erc.peakl import peak_label
 from erc.report import projection
 from erc.report.figures import (
@@ -39,27 +39,27 @@ def rng():
 def predicted(rng):
     """Truth, prediction, fold and dialogue of 400 segments; the last emotion is missing from fold 0."""
     folds = rng.integers(0, 5, 400)
-    truth = rng.choice(N_EMOTIONS, 400, p=SHARES)
+    truth = rng.choice(KEMD.n_emotions, 400, p=SHARES)
     truth[(folds == 0) & (truth == 6)] = 3
-    prediction = np.where(rng.random(400) < 0.6, truth, rng.choice(N_EMOTIONS, 400, p=SHARES))
+    prediction = np.where(rng.random(400) < 0.6, truth, rng.choice(KEMD.n_emotions, 400, p=SHARES))
     return truth, prediction, folds, np.array([f"{fold}-{k % 12}" for k, fold in enumerate(folds)])
 
 
 def test_confusions_equal_sklearn(predicted):
     truth, prediction, folds, _ = predicted
-    found = figures_confusion.confusions(truth, prediction, folds)
+    found = figures_confusion.confusions(truth, prediction, folds, 7)
     for fold in range(5):
         chosen = folds == fold
-        expected = confusion_matrix(truth[chosen], prediction[chosen], labels=range(N_EMOTIONS))
+        expected = confusion_matrix(truth[chosen], prediction[chosen], labels=range(KEMD.n_emotions))
         assert np.array_equal(found[fold], expected)
 
 
 def test_row_shares_are_the_mean_of_the_folds_that_have_the_emotion(predicted):
     truth, prediction, folds, _ = predicted
-    found = figures_confusion.row_shares(figures_confusion.confusions(truth, prediction, folds))
-    for emotion in range(N_EMOTIONS):
+    found = figures_confusion.row_shares(figures_confusion.confusions(truth, prediction, folds, 7))
+    for emotion in range(KEMD.n_emotions):
         rows = [
-            np.bincount(prediction[chosen], minlength=N_EMOTIONS) / chosen.sum()
+            np.bincount(prediction[chosen], minlength=KEMD.n_emotions) / chosen.sum()
             for fold in range(5)
             if (chosen := (folds == fold) & (truth == emotion)).any()
         ]
@@ -70,7 +70,7 @@ def test_row_shares_are_the_mean_of_the_folds_that_have_the_emotion(predicted):
 
 def test_f1_by_emotion_equals_sklearn(predicted):
     truth, prediction, folds, _ = predicted
-    found = f1_by_emotion(figures_confusion.confusions(truth, prediction, folds).sum(axis=0))
+    found = f1_by_emotion(figures_confusion.confusions(truth, prediction, folds, 7).sum(axis=0))
     assert found == pytest.approx(f1_score(truth, prediction, average=None))
     assert np.isnan(f1_by_emotion(np.zeros((7, 7)))).all()
 
@@ -78,7 +78,7 @@ def test_f1_by_emotion_equals_sklearn(predicted):
 def test_f1_intervals_are_those_of_the_bootstrap_over_dialogues(predicted):
     truth, prediction, _, _ = predicted
     folds, clusters = np.zeros(400), np.array([f"{k % 40}" for k in range(400)])
-    found = f1_by_emotion_interval(truth, prediction, folds, clusters, 4000)
+    found = f1_by_emotion_interval(truth, prediction, folds, clusters, 7, 4000)
 
     def slowly(indices):
         return f1_score(truth[indices], prediction[indices], average=None, labels=range(7), zero_division=0)
@@ -91,7 +91,7 @@ def test_f1_intervals_are_those_of_the_bootstrap_over_dialogues(predicted):
 
 def test_f1_without_anything_to_resample_has_no_interval(predicted):
     truth, prediction, folds, _ = predicted
-    found = f1_by_emotion_interval(truth, prediction, folds, folds.astype(str), 50)
+    found = f1_by_emotion_interval(truth, prediction, folds, folds.astype(str), 7, 50)
     assert not np.isnan(found.estimate).any() and np.isnan(found.low).all()
 
 
@@ -109,7 +109,7 @@ def test_mean_distributions_equal_a_loop(rng):
     hard = soft.argmax(axis=1)
     hard[hard == 1] = 3
     found = peakl.mean_distributions(soft, hard)
-    for emotion in range(N_EMOTIONS):
+    for emotion in range(KEMD.n_emotions):
         rows = [label for label, index in zip(soft, hard, strict=True) if index == emotion]
         assert found[emotion] == pytest.approx(np.mean(rows, axis=0)) if rows else np.isnan(found[emotion]).all()
 
@@ -117,7 +117,7 @@ def test_mean_distributions_equal_a_loop(rng):
 def test_moved_mass_is_what_the_authors_printed():
     votes = np.zeros((4, 7))
     votes[0, :2], votes[1, :2], votes[2, 0], votes[3, :2] = (9, 1), (6, 4), 10, (5, 5)
-    found = peakl.moved_mass(votes)
+    found = peakl.moved_mass(votes, 10)
     assert sorted(found) == [6, 9, 10]  # the tie has no majority
     assert found[9] == pytest.approx([0.939436 - 0.9], abs=1e-6)
     assert found[6] == pytest.approx([0.620149 - 0.6], abs=1e-6)
@@ -138,8 +138,8 @@ def labels_of(ax):
 
 def test_confusion_prints_the_counts_and_the_shares(predicted):
     truth, prediction, folds, _ = predicted
-    confusion = figures_confusion.confusions(truth, prediction, folds)
-    left, right = figures_confusion.draw_confusion(confusion).axes
+    confusion = figures_confusion.confusions(truth, prediction, folds, 7)
+    left, right = figures_confusion.draw_confusion(confusion, EMOTIONS).axes
     assert [int(text.replace(",", "")) for text in labels_of(left)] == confusion_matrix(
         truth, prediction
     ).ravel().tolist()
@@ -151,7 +151,7 @@ def test_confusion_prints_the_counts_and_the_shares(predicted):
 def test_predictions_carry_the_concordance_of_the_table(rng):
     va, _, hard = world(rng)
     pred_va, folds = va + rng.normal(0, 0.5, va.shape), np.arange(300) % 3
-    for column, ax in enumerate(valence_arousal.draw_predictions(va, pred_va, hard, folds).axes):
+    for column, ax in enumerate(valence_arousal.draw_predictions(va, pred_va, hard, folds, KEMD).axes):
         cccs = [concordance(truth=va[folds == k, column], prediction=pred_va[folds == k, column]) for k in range(3)]
         assert f"CCC {np.mean(cccs):.3f} ± {np.std(cccs, ddof=1):.3f}".replace("0.", ".") in ax.get_title(loc="left")
         points = np.concatenate([collection.get_offsets() for collection in ax.collections])
@@ -198,14 +198,14 @@ def test_a_metric_that_is_undefined_everywhere_is_drawn_as_nothing():
 
 def test_f1_of_an_absent_emotion_is_left_out():
     nan = np.array([0.5] * 6 + [np.nan])
-    ax = f1.draw_f1(bootstrap.Interval(nan, nan - 0.1, nan + 0.1), np.array([5] * 6 + [0])).axes[0]
+    ax = f1.draw_f1(bootstrap.Interval(nan, nan - 0.1, nan + 0.1), np.array([5] * 6 + [0]), EMOTIONS).axes[0]
     assert sum(line.get_marker() != "None" for line in ax.lines) == 6
 
 
 def test_peakl_prints_means_before_and_after_and_one_segment(rng):
     votes = make_votes(rng, 200)
     soft, hard = votes / 10, votes.argmax(axis=1)
-    before, after, _, bars, gains = peakl.draw_peakl(votes, hard, example=np.array([6, 4, 0, 0, 0, 0, 0])).axes
+    before, after, _, bars, gains = peakl.draw_peakl(votes, hard, KEMD, example=np.array([6, 4, 0, 0, 0, 0, 0])).axes
     for ax, values in ((before, soft), (after, peak_label(soft))):
         assert [float(text) for text in labels_of(ax)] == pytest.approx(
             peakl.mean_distributions(values, hard).ravel(), abs=0.005 + 1e-9
@@ -213,7 +213,7 @@ def test_peakl_prints_means_before_and_after_and_one_segment(rng):
     heights = np.array([bar.get_height() for bar in bars.patches]).reshape(3, -1)[:, :2]
     assert heights == pytest.approx(np.array([[1, 0], [0.6, 0.4], [0.620149, 0.379851]]), abs=1e-6)
     means = {int(line.get_xdata()[0]): line.get_ydata()[0] for line in gains.lines if line.get_marker() == "o"}
-    assert means == pytest.approx({level: values.mean() for level, values in peakl.moved_mass(votes).items()})
+    assert means == pytest.approx({level: values.mean() for level, values in peakl.moved_mass(votes, 10).items()})
     assert bars.get_title(loc="left") == "One segment, votes 6-4"
 
 
@@ -228,16 +228,16 @@ def test_the_example_is_one_of_which_some_is_kept_and_some_dropped():
 def test_map_shows_every_segment_and_its_numbers(rng):
     va, vectors, hard = world(rng)
     numbers = projection.alignment(va, vectors, hard, vectors[:, :2])
-    fig = embedding_map.draw_map(va, vectors[:, :2], hard, numbers)
+    fig = embedding_map.draw_map(va, vectors[:, :2], hard, numbers, KEMD)
     for ax, expected in zip(fig.axes, (va, vectors[:, :2]), strict=True):
         points = np.concatenate([collection.get_offsets() for collection in ax.collections])
         assert sorted(map(tuple, points)) == sorted(map(tuple, expected))
         centroids = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines)
-        means = sorted(tuple(expected[hard == k].mean(axis=0)) for k in range(N_EMOTIONS))
+        means = sorted(tuple(expected[hard == k].mean(axis=0)) for k in range(KEMD.n_emotions))
         assert np.array(centroids) == pytest.approx(
             np.array(means), rel=1e-12
         )  # a sum's order is the processor's choice
-        assert len(ax.patches) == N_EMOTIONS
+        assert len(ax.patches) == KEMD.n_emotions
     assert f"ρ = {numbers.space.rho:.2f}".replace("0.", ".") in fig.get_suptitle()
 
 
@@ -250,7 +250,7 @@ def test_ellipses_are_one_standard_deviation(rng):
 
 def test_corpus_bars_are_the_counts(rng):
     table = corpus(rng)
-    votes_ax, agreement_ax, seconds_ax, folds_ax = corpus_overview.draw_corpus(table, 7.0).axes
+    votes_ax, agreement_ax, seconds_ax, folds_ax = corpus_overview.draw_corpus(table, KEMD, 7.0).axes
     parts = [part for _, part in table.groupby("corpus")]
     heights = [bar.get_height() for bar in votes_ax.patches]
     assert heights == pytest.approx(

@@ -17,9 +17,9 @@ from grid_by_hand import (
     write_cell,
     write_paper_grid,
 )
+from kemd_columns import VOTES
 
 from erc.datasets import HF_KEMD
-from erc.evaluation.predictions import VOTES
 from erc.report import grid_results
 
 pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")  # scikit-learn's, of our oracle

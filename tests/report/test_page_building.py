@@ -17,6 +17,7 @@ import pytest
 import soundfile
 import yaml
 
+from erc.data import KEMD
 from erc.datasets import HF_KEMD
 from erc.evaluation import predictions as evaluation_predictions, rater_reference
 from erc.report import grid_results, raters, rendering
@@ -69,7 +70,7 @@ def data(tmp_path_factory) -> dict[str, str]:
 def sample_grid(tmp_path_factory, data) -> Path:
     """One row and fold of invented predictions of a synthetic corpus's segments."""
     ds = HF_KEMD("test", 1, **data).ds
-    truth = evaluation_predictions.truth_table(ds)
+    truth = evaluation_predictions.truth_table(ds, KEMD)
     rng = np.random.default_rng(0)
     gathered = {
         "segment_id": truth["segment_id"].to_numpy().astype(str),
@@ -79,8 +80,9 @@ def sample_grid(tmp_path_factory, data) -> Path:
     }
     facts = dict(experiment="demo", fusion="tensor_mixer", target="peakl", fold=1, protocol="paper")
     facts |= dict(seed=42, corpora=["kemdy19", "kemdy20"], is_synthetic=True, n_chosen_on=len(truth), fingerprint="f")
-    facts |= dict(human=rater_reference(ds), code={}, versions={"erc": "0.1.0"}, seconds=1.0, peak_memory_mb=1.0)
-    table = evaluation_predictions.predictions_table(ds, gathered)
+    facts |= dict(label_space=KEMD, n_folds=5)
+    facts |= dict(human=rater_reference(ds, KEMD), code={}, versions={"erc": "0.1.0"}, seconds=1.0, peak_memory_mb=1.0)
+    table = evaluation_predictions.predictions_table(ds, KEMD, gathered)
     result = evaluation_predictions.make_result(table, truth, [{"epoch": 0, "valid/accuracy": 0.5}], 0, facts)
     cell = tmp_path_factory.mktemp("runs") / "grid" / "tensor_mixer_peakl" / "fold1-seed42"
     cell.mkdir(parents=True)
@@ -96,7 +98,7 @@ def sample_grid(tmp_path_factory, data) -> Path:
 def test_media_are_those_of_the_segment(sample_grid, data):
     row = grid_results.load(sample_grid)[0]
     table = next(iter(row.runs.values())).predictions.assign(fold=1, seed=42)
-    one = page_embedding_map.EmbeddingMap(row.title, table, np.zeros((len(table), 2)), {1: "UMAP"})
+    one = page_embedding_map.EmbeddingMap(row.title, KEMD, table, np.zeros((len(table), 2)), {1: "UMAP"})
     page_media.add_media(one, row, max_audio_mb=1000)
     by_id = {segment["segment_id"]: segment for segment in HF_KEMD("test", 1, **data)}
     assert len(one.transcripts) == len(one.audio) == len(table) > 50
@@ -109,7 +111,7 @@ def test_media_are_those_of_the_segment(sample_grid, data):
 def test_audio_beyond_the_limit_is_left_out_evenly(sample_grid):
     row = grid_results.load(sample_grid)[0]
     table = next(iter(row.runs.values())).predictions.assign(fold=1, seed=42)
-    one = page_embedding_map.EmbeddingMap(row.title, table, np.zeros((len(table), 2)), {1: "UMAP"})
+    one = page_embedding_map.EmbeddingMap(row.title, KEMD, table, np.zeros((len(table), 2)), {1: "UMAP"})
     page_media.add_media(one, row, max_audio_mb=0.2)
     held = np.array([bool(audio) for audio in one.audio])
     assert sum(len(base64.b64encode(audio)) for audio in one.audio) <= 0.2e6
@@ -123,14 +125,14 @@ def test_segments_that_the_corpora_do_not_have_are_refused(sample_grid):
     row = grid_results.load(sample_grid)[0]
     table = next(iter(row.runs.values())).predictions.assign(fold=1, seed=42)
     table.loc[0, "segment_id"] = "Sess01_script99_F001"
-    one = page_embedding_map.EmbeddingMap(row.title, table, np.zeros((len(table), 2)), {1: "UMAP"})
+    one = page_embedding_map.EmbeddingMap(row.title, KEMD, table, np.zeros((len(table), 2)), {1: "UMAP"})
     with pytest.raises(ValueError, match="Every predicted segment must be in the data set: 1 of fold 1"):
         page_media.add_media(one, row, max_audio_mb=1)
 
 
 def test_the_raters_agreement_is_that_of_the_data_set(sample_grid, data):
     (table,) = page_sections.raters_section(grid_results.load(sample_grid)[0], 20).tables
-    found = raters.agreement(HF_KEMD("test", -1, **data), n_resamples=20)
+    found = raters.agreement(HF_KEMD("test", -1, **data), KEMD, n_resamples=20)
     assert len(table.rows) == len({(one.group, one.ratings) for one in found})
     cells = {
         (row[0], row[1], column): cell for row in table.rows for column, cell in zip(table.header, row, strict=True)

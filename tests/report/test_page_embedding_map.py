@@ -9,9 +9,9 @@ import re
 import numpy as np
 import pytest
 from invented_pages import embedding_map, write_grid
+from kemd_columns import PROB, SOFT, VOTES
 
-from erc.evaluation.predictions import PROB, SOFT, VOTES
-from erc.labels import EMOTIONS
+from erc.data import EMOTIONS
 from erc.report import grid_results
 from erc.report.figures import style
 from erc.report.page import embedding_map as page_embedding_map, html as page_html
@@ -59,7 +59,7 @@ def test_predictions_that_are_not_finite_are_refused():
 
 def test_an_emotion_has_the_colour_and_marker_of_the_figures():
     packed = page_embedding_map.pack(embedding_map())
-    assert packed["colours"] == [style.COLORS[emotion] for emotion in EMOTIONS]
+    assert packed["colours"] == [look.color for look in style.looks_of(EMOTIONS)]
     script = page_html.script_text()
     for shape in packed["shapes"]:
         assert re.search(rf'\b{shape}: \[|"{shape}"|POLYGONS\.{shape} ', script), f"the script draws no {shape}"

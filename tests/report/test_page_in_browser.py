@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from browsing import actions, apart, bring, click, point, press, state, text_of
 from invented_pages import DOCUMENT, PLANTED, document, embedding_map
+from kemd_columns import PROB, SOFT
 
-from erc.evaluation.predictions import PROB, SOFT
-from erc.labels import EMOTIONS
+from erc.data import EMOTIONS
 from erc.report.page import html as page_html, media as page_media
 
 

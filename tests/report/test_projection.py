@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from invented_world import CENTROIDS, SHARES, world
+from kemd_columns import COLUMNS, PROB, SOFT, VOTES
 from scipy.spatial.distance import pdist
 from sklearn.manifold import trustworthiness
 
+from erc.data import KEMD
 from erc.evaluation import alignment, predictions
-from erc.labels import N_EMOTIONS, is_tied
+from erc.labels import is_tied
 from erc.report import grid_results, projection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,8 +69,8 @@ def test_alignment_gathers_the_numbers(rng):
 def apart():
     """210 vectors in seven groups that no neighbour graph joins, where UMAP's spectral start is not repeatable."""
     rng = np.random.default_rng(0)
-    hard = np.arange(210) % N_EMOTIONS
-    return hard, 8 * rng.normal(size=(N_EMOTIONS, 16))[hard] + rng.normal(size=(210, 16))
+    hard = np.arange(210) % KEMD.n_emotions
+    return hard, 8 * rng.normal(size=(KEMD.n_emotions, 16))[hard] + rng.normal(size=(210, 16))
 
 
 @pytest.mark.slow
@@ -80,7 +82,7 @@ def test_umap_is_repeatable_and_keeps_clusters_apart(rng):
         assert np.array_equal(map_2d, projection.project(vectors))
     found = projection.alignment(CENTROIDS[hard] + rng.normal(0, 0.1, (210, 2)), vectors, hard)
     assert found.trustworthiness > 0.9
-    centroids = np.array([map_2d[hard == k].mean(axis=0) for k in range(N_EMOTIONS)])
+    centroids = np.array([map_2d[hard == k].mean(axis=0) for k in range(KEMD.n_emotions)])
     nearest = ((map_2d[:, None] - centroids[None]) ** 2).sum(axis=-1).argmin(axis=1)
     assert (nearest == hard).mean() > 0.95
 
@@ -116,22 +118,22 @@ def test_a_handful_of_segments_makes_no_map():
 # --- every row and fold -----------------------------------------------------------------------------------------------
 def write_cell(grid: Path, row: str, fold: int, rng: np.random.Generator, n: int = 60) -> Path:
     """A finished cell as training writes it; vectors follow valence and arousal."""
-    votes = 3 * np.eye(N_EMOTIONS, dtype=int)[np.arange(n) % N_EMOTIONS] + rng.multinomial(7, SHARES, size=n)
-    table = pd.DataFrame(votes, columns=predictions.VOTES)
-    table[predictions.SOFT] = votes / 10
+    votes = 3 * np.eye(KEMD.n_emotions, dtype=int)[np.arange(n) % KEMD.n_emotions] + rng.multinomial(7, SHARES, size=n)
+    table = pd.DataFrame(votes, columns=VOTES)
+    table[SOFT] = votes / 10
     table["segment_id"] = [f"Sess{fold + 1:02d}_script0{k % 4 + 1}_F{k:03d}" for k in range(n)]
     table["dialogue"] = table["segment_id"].str[:15]
     table = table.assign(corpus="kemdy19", session=fold + 1, speaker="Sess01F", hard_label=votes.argmax(axis=1))
     table["is_tied"] = is_tied(votes)
     table[["valence", "arousal"]] = (CENTROIDS[table["hard_label"]] + rng.normal(0, 0.4, (n, 2))).clip(1, 5)
-    table[predictions.PROB] = rng.dirichlet(np.ones(7), size=n)
+    table[PROB] = rng.dirichlet(np.ones(7), size=n)
     table[["pred_valence", "pred_arousal"]] = rng.normal(3, 1, size=(n, 2))
-    table = table[predictions.COLUMNS].sort_values("segment_id", ignore_index=True)
+    table = table[COLUMNS].sort_values("segment_id", ignore_index=True)
     fusion, target = row.rsplit("_", 1)
     facts = {
         "experiment": "demo", "fusion": fusion, "target": target, "fold": fold, "protocol": "paper", "seed": 42,
         "corpora": ["kemdy19"], "is_synthetic": True, "n_chosen_on": n, "human": {}, "fingerprint": "0" * 16, "code": {},
-        "versions": {}, "seconds": 1.0, "peak_memory_mb": 1.0,
+        "versions": {}, "seconds": 1.0, "peak_memory_mb": 1.0, "label_space": KEMD, "n_folds": 5,
     }  # fmt: skip
     embedding = table[["valence", "arousal"]].to_numpy() @ rng.normal(size=(2, 8)) + rng.normal(size=(n, 8))
     gathered = {"segment_id": table["segment_id"].to_numpy().astype(str), "embedding": embedding}

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
+from erc.data import KEMD, N_RATERS
 from erc.evaluation import agreement as evaluation_agreement, bootstrap
-from erc.labels import N_EMOTIONS, N_RATERS, count_votes
+from erc.labels import count_votes
 from erc.report import raters
 from erc.synthetic import corpora
 
@@ -197,9 +198,9 @@ def test_interval_alpha_knows_units_and_ordinal_alpha_only_their_order():
 def test_full_agreement_is_1_and_chance_is_0():
     rng = np.random.default_rng(5)
     agreed = np.repeat(rng.integers(0, 7, (200, 1)), 10, axis=1)
-    assert evaluation_agreement.fleiss_kappa(count_votes(agreed)) == pytest.approx(1)
+    assert evaluation_agreement.fleiss_kappa(count_votes(agreed, 7)) == pytest.approx(1)
     random = rng.integers(0, 7, (4000, 10))
-    assert evaluation_agreement.fleiss_kappa(count_votes(random)) == pytest.approx(0, abs=0.01)
+    assert evaluation_agreement.fleiss_kappa(count_votes(random, 7)) == pytest.approx(0, abs=0.01)
     for level in ("nominal", "ordinal", "interval"):
         assert evaluation_agreement.krippendorff_alpha(agreed, level) == pytest.approx(1)
         assert evaluation_agreement.krippendorff_alpha(random, level) == pytest.approx(0, abs=0.01)
@@ -219,7 +220,7 @@ def test_single_ratings_add_nothing():
 
 
 def test_one_category_throughout_is_undefined():
-    assert math.isnan(evaluation_agreement.fleiss_kappa(count_votes(np.full((5, 10), 3))))
+    assert math.isnan(evaluation_agreement.fleiss_kappa(count_votes(np.full((5, 10), 3), 7)))
     for level in ("nominal", "ordinal", "interval"):
         assert math.isnan(evaluation_agreement.krippendorff_alpha(np.full((5, 10), 3.0), level))
         assert math.isnan(evaluation_agreement.krippendorff_alpha(np.full((5, 10), np.nan), level))
@@ -262,7 +263,7 @@ def make_table(rng, n=240):
     """Segments of all three groups, 20 dialogues each."""
     rows = []
     for corpus, session in (("kemdy19", 10), ("kemdy19", 11), ("kemdy20", 33)):
-        emotion = random_ratings(rng, n, n_categories=N_EMOTIONS).astype(int) - 1
+        emotion = random_ratings(rng, n, n_categories=KEMD.n_emotions).astype(int) - 1
         valence, arousal = (random_ratings(rng, n).astype(int) for _ in range(2))
         for k in range(n):
             rows.append(
@@ -285,7 +286,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def rows(table):
-    return raters.agreement(table, n_resamples=300)
+    return raters.agreement(table, KEMD, n_resamples=300)
 
 
 def column(part, name):
@@ -305,7 +306,7 @@ def test_estimates_are_the_statistics_of_the_group(table, rows):
     for group, (corpus, first, last) in raters.GROUPS.items():
         part = table[(table["corpus"] == corpus) & table["session"].between(first, last)]
         found = {(row.ratings, row.statistic): row.estimate for row in rows if row.group == group}
-        assert found["emotion", "fleiss_kappa"] == pytest.approx(loop_kappa(count_votes(column(part, "emotion"))))
+        assert found["emotion", "fleiss_kappa"] == pytest.approx(loop_kappa(count_votes(column(part, "emotion"), 7)))
         for kind in ("valence", "arousal"):
             ratings = column(part, kind)
             pairs = np.corrcoef(ratings.T)[np.triu_indices(N_RATERS, 1)]
@@ -346,27 +347,27 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
         own = rng.integers(0, 7, (mood.size, N_RATERS))
         return np.where(rng.random(own.shape) < 0.6, opinion[:, None], own)
 
-    truth = evaluation_agreement.fleiss_kappa(count_votes(world(20_000)))
+    truth = evaluation_agreement.fleiss_kappa(count_votes(world(20_000), 7))
     hits = 0
     for _ in range(40):
         ratings = world(60)
         frame = pd.DataFrame({"corpus": "kemdy20", "session": 1, "dialogue": np.arange(60).repeat(5)})
         for name in ("emotion", "valence", "arousal"):
             frame[f"{name}_ratings"] = list(ratings if name == "emotion" else rng.integers(1, 6, ratings.shape))
-        row = raters.agreement(frame, n_resamples=200)[0]
+        row = raters.agreement(frame, KEMD, n_resamples=200)[0]
         hits += row.low <= truth <= row.high
     assert hits >= 33
 
 
 def test_without_dialogues_segments_are_drawn(table):
-    found = raters.agreement(table.drop(columns="dialogue"), n_resamples=50)
+    found = raters.agreement(table.drop(columns="dialogue"), KEMD, n_resamples=50)
     assert {row.n_clusters for row in found} == {240}
     assert "resampled one by one" in raters.as_text(found)
 
 
 def test_one_dialogue_has_no_interval(table):
     part = table[table["corpus"] == "kemdy20"].head(40).assign(dialogue="one")
-    found = raters.agreement(part, n_resamples=50)
+    found = raters.agreement(part, KEMD, n_resamples=50)
     assert all(np.isnan([row.low, row.high]).all() and not np.isnan(row.estimate) for row in found)
 
 
@@ -384,7 +385,7 @@ def test_a_data_set_is_taken_as_well(table, rows):
         ds = datasets.Dataset.from_pandas(table)
 
     for segments in (View(), View.ds):
-        for found, expected in zip(raters.agreement(segments, n_resamples=300), rows, strict=True):
+        for found, expected in zip(raters.agreement(segments, KEMD, n_resamples=300), rows, strict=True):
             assert found[:3] == expected[:3]
             # to 1e-12: BLAS may add in another order the second time
             assert found[3:] == pytest.approx(expected[3:], abs=1e-12, nan_ok=True)
@@ -392,9 +393,9 @@ def test_a_data_set_is_taken_as_well(table, rows):
 
 def test_a_missing_column_and_segments_of_no_group_are_named(table):
     with pytest.raises(ValueError, match="valence_ratings is missing"):
-        raters.agreement(table.drop(columns="valence_ratings"))
+        raters.agreement(table.drop(columns="valence_ratings"), KEMD)
     with pytest.raises(ValueError, match="none of the 720 segments belongs to one"):
-        raters.agreement(table.assign(corpus="iemocap"))
+        raters.agreement(table.assign(session=99), KEMD)
 
 
 # ------------------------------------------------------------------------------------------------------------- terminal

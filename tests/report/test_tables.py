@@ -35,11 +35,16 @@ from grid_by_hand import (
     write_cell,
     write_paper_grid,
 )
+from kemd_columns import PROB, SOFT
+from scipy import stats
+from sklearn.metrics import f1_score
 
-from erc.evaluation.predictions import PROB, SOFT
-from erc.report import comparisons, grid_results, rendering, single_tables, tables
+from erc.data import KEMD
+from erc.report import comparisons, coverage, grid_results, rendering, single_tables, tables
 
 pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")  # scikit-learn's, of our oracle
+
+INTERVALS = "95 % intervals, reading `selected`"
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,7 +82,7 @@ def test_the_two_readings_are_kept_apart(text):
     assert not selected & {cell for line in found[BEST][1:] for cell in line[1:]}
     # everything that is inferred is of the selected reading, and says so
     assert (
-        "95 % intervals of reading `selected`" in text and "## Against tensor_mixer_peakl, reading `selected`" in text
+        "## 95 % intervals, reading `selected`" in text and "## Against tensor_mixer_peakl, reading `selected`" in text
     )
 
 
@@ -93,11 +98,28 @@ def test_each_corpus_has_its_own_table_and_majority(text, corpus):
 
 
 def test_the_table_shows_the_intervals(text, rows):
-    lines = read_markdown(text)[f"{BEST}/2"]  # under the last heading, behind its table
-    assert [line[0] for line in lines] == ["", *TITLES]
-    for line, row in zip(lines[1:], rows.values(), strict=True):
-        found = comparisons.interval(row, n_resamples=200)
-        assert line[1:] == [f"{shown(found[metric].low)} to {shown(found[metric].high)}" for metric in NAMES]
+    for kind, lines in zip(("dialogues", "folds"), interval_lines(text), strict=True):
+        assert [line[0] for line in lines] == ["", *TITLES]
+        for line, row in zip(lines[1:], rows.values(), strict=True):
+            found = [getattr(comparisons.intervals(row, n_resamples=200)[metric], kind) for metric in NAMES]
+            assert line[1:] == [f"{shown(one.low)} to {shown(one.high)}" for one in found]
+
+
+def test_the_question_and_the_measured_coverage_of_the_intervals_stand_above_them(text):
+    section = text.split(f"## {INTERVALS}")[1].split("\n## ")[0]
+    captions = [part.strip().splitlines()[-1] for part in section.split("\n|  |")[:2]]
+    assert "these trained models" in captions[0] and "models trained again" in captions[1]
+    # dialogues of the smallest fold of the fullest row, counted once more
+    tables_ = [table_of("cross_attention_peakl", fold) for fold in FOLDS]
+    n = min((table["corpus"] + table["dialogue"])[~table["is_tied"]].nunique() for table in tables_)
+    assert coverage.coverage_text(n) in section and f"the fold with fewest has {n}." in section
+    assert "p (bootstrap) is below .05" in text.replace("\n", " ").split("## Against")[1]
+
+
+def interval_lines(text):
+    """Cells of both tables of intervals."""
+    found = read_markdown(text)
+    return found[INTERVALS], found[f"{INTERVALS}/2"]
 
 
 def test_a_fold_of_one_dialogue_has_no_interval_and_no_bootstrap_p(tmp_path):
@@ -105,7 +127,7 @@ def test_a_fold_of_one_dialogue_has_no_interval_and_no_bootstrap_p(tmp_path):
         for fold in (0, 1):
             write_cell(tmp_path, row, fold, table_of(row, fold, n_dialogues=1, corpora=("kemdy19",)))
     found = read_markdown(tables.write_tables(str(tmp_path), n_resamples=20))
-    assert found[f"{BEST}/2"][1][1:] == ["–"] * 6
+    assert found[INTERVALS][1][1:] == found[f"{INTERVALS}/2"][1][1:] == ["–"] * 6
     for line in found["Against tensor_mixer_peakl, reading `selected`"][1:]:
         assert line[3] == "–" and line[5] == "–" and line[6] == "2"
     assert not [heading for heading in found if "alone" in heading]  # of one corpus, no table of its own
@@ -115,7 +137,7 @@ def test_a_metric_that_is_not_resampled_is_printed_without_an_interval(out, monk
     # what CONTRIBUTING says of a new metric: a name in METRICS prints it
     monkeypatch.setitem(grid_results.METRICS, "auroc", "AUROC")
     document = tables.document(grid_results.load(out), n_resamples=2)
-    means, intervals = (document.sections[0].tables[0], document.sections[1].tables[1])
+    means, intervals = (document.sections[0].tables[0], document.sections[2].tables[0])
     assert means.header[-1] == intervals.header[-1] == "AUROC"
     assert {row[-1] for row in intervals.rows} == {rendering.NOT_DEFINED}
     assert all(row[-2] != rendering.NOT_DEFINED for row in intervals.rows)  # control
@@ -180,6 +202,14 @@ def test_two_protocols_do_not_go_into_one_table(tmp_path):
     write_cell(tmp_path, "concat_hard", 1, table_of("concat_hard", 1), protocol="nested")
     with pytest.raises(ValueError, match=f"{re.escape(str(tmp_path))} holds nested and paper"):
         tables.write_tables(str(tmp_path))
+
+
+def test_where_others_choose_than_are_reported_the_best_epochs_are_not_said_to_be_of_the_reported_ones(tmp_path):
+    for fold in (0, 1):
+        write_cell(tmp_path, "concat_hard", fold, table_of("concat_hard", fold), protocol="nested")
+    text = tables.write_tables(str(tmp_path), n_resamples=5)
+    assert "best epoch on the segments that choose the checkpoint, and not on those that are reported" in text
+    assert "best epoch on the reported fold" not in text
 
 
 def test_rows_scored_on_different_segments_are_not_compared(tmp_path):
@@ -253,7 +283,7 @@ def test_the_distribution_table_is_of_every_seed_and_ends_with_the_humans(text):
     header, *lines = read_markdown(text)["Label distributions, reading `selected`"]
     assert header == ["", "JSD", "CE", "ECE", "F1 10/10", "F1 8-9", "F1 6-7", "F1 <=5"]
     per_fold = [
-        [comparisons.distribution_metrics(table_of("tensor_mixer_peakl", fold, seed)) for seed in seeds]
+        [comparisons.distribution_metrics(table_of("tensor_mixer_peakl", fold, seed), KEMD) for seed in seeds]
         for fold, seeds in ((fold, seeds_of("tensor_mixer_peakl", fold)) for fold in FOLDS)
     ]
     names = ("jsd", "ce", "ece", "f1_10/10", "f1_8-9", "f1_6-7", "f1_<=5")
@@ -261,6 +291,31 @@ def test_the_distribution_table_is_of_every_seed_and_ends_with_the_humans(text):
     assert lines[2] == [TITLES[2], *(pair if "nan" not in pair else "–" for pair in pairs)]
     # .5 + fold / 64 over five folds
     assert lines[3][0] == f"Human: weighted F1 {shown(0.5 + 2 / 64)}, CCC(aro) .375, CCC(val) .250"
+
+
+def test_the_second_distribution_table_is_of_disagreement_and_ends_with_halves_of_the_raters(text, out):
+    header, *lines = read_markdown(text)["Label distributions, reading `selected`/2"]
+    assert header == ["", "L1", "soft micro-F1", "macro-F1 > 1/K", "entropy ρ", "ECE scaled"]
+    tables_ = [table_of("cross_attention_peakl", fold) for fold in FOLDS]
+    soft, probs = ([table[names].to_numpy() for table in tables_] for names in (SOFT, PROB))
+    by_hand = [
+        [np.abs(p - q).sum(axis=1).mean() for p, q in zip(soft, probs, strict=True)],
+        [np.minimum(p, q).sum() / len(p) for p, q in zip(soft, probs, strict=True)],
+        [f1_score(p > 1 / 7, q > 1 / 7, average="macro") for p, q in zip(soft, probs, strict=True)],
+        [
+            stats.spearmanr(*(np.round(stats.entropy(one, axis=1), 12) for one in both)).statistic
+            for both in zip(soft, probs, strict=True)
+        ],
+    ]
+    assert lines[1][:-1] == [TITLES[1], *map(shown_pair, by_hand)]
+    assert lines[-1][0] == "Human: half of the raters against the other half" and lines[-1][-1] == ""
+    assert all(re.fullmatch(r"\.\d{3} ± \.\d{3}", cell) for cell in lines[-1][2:5])
+    assert "Human: half of the raters against the other half, in 20 random splits" in text
+    with open(out / "table.csv", encoding="utf-8", newline="") as file:
+        figures = {(line["row"], line["metric"]): line for line in csv.DictReader(file) if line["corpus"] == "all"}
+    assert float(figures["cross_attention_peakl", "manhattan"]["mean"]) == pytest.approx(np.mean(by_hand[0]))
+    assert 0 < float(figures["Human halves", "entropy_correlation"]["mean"]) < 1
+    assert float(figures["cross_attention_peakl", "temperature"]["mean"]) > 0
 
 
 def test_published_figures_stand_beside_ours_with_the_difference(text):
@@ -321,9 +376,11 @@ def test_the_csv_reads_back_to_the_last_digit(out, text, rows):
         assert float(line["mean"]) == pytest.approx(math.fsum(values) / len(values), rel=1e-15)
         assert float(line["std"]) == pytest.approx(np.std(values, ddof=1), rel=1e-12)
         if (line["corpus"], line["reading"]) == ("all", "selected"):
-            found = comparisons.interval(row, n_resamples=200)[line["metric"]]
+            found = comparisons.intervals(row, n_resamples=200)[line["metric"]]
             # to 1e-12: BLAS may add in another order the second time
-            assert (float(line["low"]), float(line["high"])) == pytest.approx((found.low, found.high), abs=1e-12)
+            for name, one in (("", found.dialogues), ("_over_folds", found.folds)):
+                ends = float(line[f"low{name}"]), float(line[f"high{name}"])
+                assert ends == pytest.approx((one.low, one.high), abs=1e-12)
         else:
             assert line["low"] == line["high"] == ""
 
@@ -352,10 +409,17 @@ def test_the_latex_table_is_whole(out, text):
         [cell.replace(r"\footnotesize ", "").strip("[]").replace("$-$", "−") for cell in cells[1:]]
         for cells in shown_cells[2:-1:2]
     ]
-    assert ends == [line[1:] for line in read_markdown(text)[f"{BEST}/2"][1:]]
+    assert ends == [line[1:] for line in interval_lines(text)[1][1:]]
     assert r"\label{tab:paper}" in lines
     (caption,) = (line for line in lines if line.startswith(r"\caption"))
-    for words in ("5 folds with", "tied votes are left out", "Majority: ", "200 resamples", "seeds 7, 42"):
+    for words in (
+        "5 folds with",
+        "tied votes are left out",
+        "Majority: ",
+        "200 resamples",
+        "seeds 7, 42",
+        "models trained again",
+    ):
         assert words in caption
 
 
@@ -391,7 +455,7 @@ def test_the_document_holds_the_tables_as_values_and_table_md_is_its_markdown(te
     found = tables.document(list(rows.values()), n_resamples=200)
     assert rendering.to_markdown(found) == text
     assert found.title == "paper" and found.paragraphs[0].startswith("protocol=paper: ")
-    assert [section.kind for section in found.sections] == ["reading"] * 2 + ["statistics"] * 5
+    assert [section.kind for section in found.sections] == ["reading"] * 2 + ["statistics"] * 6
     values = {}
     for section in found.sections:
         for number, table in enumerate(section.tables, 1):
@@ -399,13 +463,13 @@ def test_the_document_holds_the_tables_as_values_and_table_md_is_its_markdown(te
             values[key] = [table.header, *table.rows]
             assert {len(cells) for cells in table.rows} <= {len(table.header)}
     assert values == read_markdown(text)
-    (interval_table,) = (table for section in found.sections for table in section.tables if table.caption)
-    assert interval_table.caption.startswith("95 % intervals of reading `selected`")
+    captions = [table.caption for section in found.sections for table in section.tables if table.caption]
+    assert captions == [*single_tables.INTERVAL_CAPTIONS.values(), single_tables.DISAGREEMENT_CAPTION]
 
 
 def test_everything_is_computed_once(out, rows, monkeypatch):
     calls = []
-    monkeypatch.setattr(tables, "interval", lambda row, n: calls.append(row.name) or comparisons.interval(row, n))
+    monkeypatch.setattr(tables, "intervals", lambda row, n: calls.append(row.name) or comparisons.intervals(row, n))
     found = tables.make_tables(list(rows.values()), n_resamples=5)
     assert calls == list(rows) and found.document == tables.document(list(rows.values()), n_resamples=5)
 
@@ -450,12 +514,16 @@ def write_one_seed(out: Path) -> Path:
 
 
 def test_with_one_seed_every_figure_is_what_it_was_before_seeds_were_drawn(tmp_path):
-    # one_seed_table.md was written by the version of this package that bootstrapped one seed only
+    # one_seed_table.md was written by the version of this package that bootstrapped one seed only; its table of intervals
+    # was cut out when their formula changed
     stored = (Path(__file__).parent / "one_seed_table.md").read_text(encoding="utf-8")
-    before, now = (
-        [line for line in text.splitlines() if line.startswith(("|", "#"))]
-        for text in (stored, tables.write_tables(write_one_seed(tmp_path / "paper"), n_resamples=200))
-    )
+    written = tables.write_tables(write_one_seed(tmp_path / "paper"), n_resamples=200)
+    cut = re.sub(rf"^## {INTERVALS}$.*?(?=^## )", "", written, flags=re.MULTILINE | re.DOTALL)
+    # the second table of label distributions is younger, too
+    younger = rf"^{single_tables.DISAGREEMENT_CAPTION}:\n\n(\|.*\n)+"
+    cut, n = re.subn(younger, "", cut, flags=re.MULTILINE)
+    assert len(cut) < len(written) and n == 1
+    before, now = ([line for line in text.splitlines() if line.startswith(("|", "#"))] for text in (stored, cut))
     assert len(before) == len(now)
     for old, new in zip(before, now, strict=True):
         if old != new:  # a p at the floor of 200 resamples, six times 2 / 201, has been drawn on

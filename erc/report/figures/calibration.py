@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from erc.evaluation import PROB, as_same_length, expected_calibration_error
+from erc.evaluation import as_same_length, expected_calibration_error
 from erc.report.figures.spec import FigureSpec, GridView
 from erc.report.figures.style import COLUMN_MM, GREY, INK, MIN_FONT, new_figure, styled, wrapped_title
 from erc.report.rendering import mean_std_text
@@ -71,8 +71,9 @@ def draw_calibration(folds: list[tuple[np.ndarray, np.ndarray]], title: str = ""
 
 
 def _from_grid(grid: GridView) -> Figure:
-    folds = [(part["hard_label"].to_numpy(), part[PROB].to_numpy()) for _, part in grid.untied.groupby("fold")]
-    return draw_calibration(folds, grid.title, grid.note)
+    prob = grid.row.columns.prob
+    folds = [(part["hard_label"].to_numpy(), part[prob].to_numpy()) for _, part in grid.untied.groupby("fold")]
+    return draw_calibration(folds, grid.title, grid.note_on_votes)
 
 
 FIGURE = FigureSpec(

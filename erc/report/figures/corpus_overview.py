@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import yaml
@@ -10,34 +13,63 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from erc.data import NO_SPLIT, assign_folds
-from erc.labels import EMOTIONS, N_EMOTIONS, N_RATERS
+from erc.data import NO_SPLIT
+from erc.labels import NO_LABEL, LabelSpace, has_votes
 from erc.report.figures.spec import FigureSpec, GridView
-from erc.report.figures.style import COLORS, CORPUS_TITLES, FILL, INK, MIN_FONT, PAGE_MM, new_figure, styled
-from erc.report.grid_results import Run
+from erc.report.figures.style import (
+    CORPUS_TITLES,
+    FILL,
+    GREY,
+    INK,
+    MIN_FONT,
+    PAGE_MM,
+    label_columns,
+    looks_of,
+    new_figure,
+    styled,
+)
+from erc.report.finished_run import Run
+from erc.report.rendering import number_text
+
+LETTERS_IN_LINE = 45
+"""Of all names of emotions below the bars; with more, the names are short."""
+
+N_TENTHS = 10
+"""Steps of the agreement of raters whose number differs."""
+
+HATCHES = (None, "////", "....", "xxxx", "----")
+"""Of the corpora, in the order of their names."""
 
 
 @styled
-def draw_corpus(table: pd.DataFrame, cut_seconds: float | None = 7.0, note: str = "") -> Figure:
+def draw_corpus(
+    table: pd.DataFrame, label_space: LabelSpace, cut_seconds: float | None = None, note: str = ""
+) -> Figure:
     """Votes, agreement, durations and folds of the corpora.
 
     Args:
-        table: One row for each segment: corpus, fold, votes (list of K counts), hard_label, is_tied, seconds.
+        table: One row for each segment: corpus, fold, votes (list of K counts, zeros where nobody voted), hard_label,
+            is_tied, seconds.
+        label_space: Of the corpora.
         cut_seconds: Length of the model's input, in seconds; None where nothing is cut.
         note: Grey remark at the bottom.
 
     Returns:
         180 mm x 138 mm.
     """
-    handles = [Patch(facecolor=COLORS[e], edgecolor=INK, linewidth=0.5, label=e) for e in EMOTIONS]
-    handles.append(Patch(facecolor="white", edgecolor=INK, linewidth=0.5, label="tied"))
+    emotions = label_space.emotions
+    faces = dict(zip(emotions, (look.color for look in looks_of(emotions)), strict=True)) | {"tied": "white"}
+    if (table["hard_label"] == NO_LABEL).any():
+        faces["no votes"] = GREY
+    handles = [Patch(facecolor=color, edgecolor=INK, linewidth=0.5, label=name) for name, color in faces.items()]
     fig = new_figure(PAGE_MM, 138, note, handles)
     (ax_votes, ax_agreement), (ax_seconds, ax_folds) = fig.subplots(2, 2)
     parts = {name: part for name, part in table.groupby("corpus", sort=True)}
-    hatches = dict(zip(parts, (None, "////"), strict=False))
-    _corpus_bars(ax_votes, ax_agreement, parts, hatches)
+    hatches = dict(zip(parts, itertools.cycle(HATCHES), strict=False))
+    _vote_bars(ax_votes, parts, hatches, emotions)
+    _agreement_bars(ax_agreement, parts, hatches, label_space)
     _durations(ax_seconds, parts, hatches, cut_seconds)
-    _fold_bars(ax_folds, parts)
+    _fold_bars(ax_folds, parts, list(faces.values()), len(emotions))
     for ax in (ax_votes, ax_agreement, ax_seconds):
         ax.yaxis.set_major_locator(MaxNLocator(5))
     for ax in (ax_votes, ax_agreement, ax_seconds, ax_folds):
@@ -45,18 +77,18 @@ def draw_corpus(table: pd.DataFrame, cut_seconds: float | None = 7.0, note: str 
     return fig
 
 
-def _corpus_bars(ax_votes: Axes, ax_agreement: Axes, parts: dict[str, pd.DataFrame], hatches: dict) -> None:
+def _sides(parts: dict[str, pd.DataFrame], hatches: dict) -> Iterator[tuple[np.ndarray, float, dict]]:
+    """Of each corpus: votes (N, K) of the segments that anybody voted on, place beside the tick, and style of its bars."""
     width = 0.8 / len(parts)
     for number, (name, part) in enumerate(parts.items()):
         votes = np.stack(part["votes"].to_numpy())
         shift = (number - (len(parts) - 1) / 2) * width
         style = dict(width=width * 0.94, edgecolor=INK, linewidth=0.5, hatch=hatches[name])
-        shares = votes.sum(axis=0) / votes.sum()
-        ax_votes.bar(np.arange(N_EMOTIONS) + shift, shares, color=[COLORS[emotion] for emotion in EMOTIONS], **style)
-        agreeing = np.bincount(votes.max(axis=1), minlength=N_RATERS + 1)[2:] / len(part)
-        color = "white" if hatches[name] else FILL
-        ax_agreement.bar(np.arange(2, N_RATERS + 1) + shift, agreeing, color=color, **style)
-    handles = [
+        yield votes[has_votes(votes)], shift, style
+
+
+def _corpus_handles(hatches: dict) -> list[Patch]:
+    return [
         Patch(
             facecolor="white" if hatch else FILL,
             edgecolor=INK,
@@ -66,16 +98,45 @@ def _corpus_bars(ax_votes: Axes, ax_agreement: Axes, parts: dict[str, pd.DataFra
         )
         for name, hatch in hatches.items()
     ]
-    ax_votes.legend(handles=handles, loc="upper right")
-    ax_agreement.legend(handles=handles, loc="upper left")
-    ax_agreement.margins(y=0.25)
-    ax_votes.set_xticks(range(N_EMOTIONS), EMOTIONS)
-    ax_votes.tick_params(axis="x", length=0)
-    ax_votes.set(ylabel="share of all votes")
-    ax_votes.set_title("Votes by emotion")
-    ax_agreement.set_xticks(range(2, N_RATERS + 1))
-    ax_agreement.set(xlabel="votes for the most frequent emotion, of ten", ylabel="share of segments")
-    ax_agreement.set_title("Agreement of the raters")
+
+
+def _vote_bars(ax: Axes, parts: dict[str, pd.DataFrame], hatches: dict, emotions: tuple[str, ...]) -> None:
+    places, colors = np.arange(len(emotions)), [look.color for look in looks_of(emotions)]
+    for votes, shift, style in _sides(parts, hatches):
+        if len(votes):
+            ax.bar(places + shift, votes.sum(axis=0) / votes.sum(), color=colors, **style)
+    ax.legend(handles=_corpus_handles(hatches), loc="upper right")
+    if sum(map(len, emotions)) <= LETTERS_IN_LINE:
+        ax.set_xticks(places, emotions)
+    else:
+        label_columns(ax, emotions)
+    ax.tick_params(axis="x", length=0)
+    ax.set(ylabel="share of all votes")
+    ax.set_title("Votes by emotion")
+
+
+def _agreement_bars(ax: Axes, parts: dict[str, pd.DataFrame], hatches: dict, label_space: LabelSpace) -> None:
+    """Segments by the votes of their most frequent emotion; by its share of them where the raters' number differs."""
+    n_raters, n_emotions = label_space.n_raters, label_space.n_emotions
+    first, last = (1, N_TENTHS) if n_raters is None else (-(-n_raters // n_emotions), n_raters)
+    for votes, shift, style in _sides(parts, hatches):
+        if not len(votes):
+            continue
+        most = votes.max(axis=1)
+        levels = most if n_raters else N_TENTHS * most // votes.sum(axis=1)
+        agreeing = np.bincount(levels, minlength=last + 1)[first:] / len(votes)
+        color = "white" if style["hatch"] else FILL
+        ax.bar(np.arange(first, last + 1) + shift, agreeing, color=color, **style)
+    ax.legend(handles=_corpus_handles(hatches), loc="upper left")
+    ax.margins(y=0.25)
+    if n_raters is None:
+        ax.set_xticks(range(first, last + 1), [f"{100 * level // N_TENTHS}" for level in range(first, last + 1)])
+        ax.set(xlabel="votes for the most frequent emotion, percent (rounded down to tens)")
+    else:
+        ax.set_xticks(range(first, last + 1))
+        ax.set(xlabel=f"votes for the most frequent emotion, of {number_text(n_raters)}")
+    ax.set(ylabel="share of segments")
+    ax.set_title("Agreement of the raters")
 
 
 def _durations(ax: Axes, parts: dict[str, pd.DataFrame], hatches: dict, cut_seconds: float | None) -> None:
@@ -109,31 +170,42 @@ def _durations(ax: Axes, parts: dict[str, pd.DataFrame], hatches: dict, cut_seco
     ax.legend(loc="upper right")
 
 
-def _fold_bars(ax: Axes, parts: dict[str, pd.DataFrame]) -> None:
-    """Shares of the majority emotions and of ties: one bar for each fold of each corpus."""
+def _fold_bars(ax: Axes, parts: dict[str, pd.DataFrame], colors: list[str], n_emotions: int) -> None:
+    """Shares of the majority emotions, of ties, and of segments without votes: one bar for each fold of each corpus."""
     places, labels, middles = [], [], {}
+    n_bars = sum(part["fold"].nunique() for part in parts.values())
     position = 0.0
     for name, part in parts.items():
         start = position
         for fold, members in part.groupby("fold", sort=True):
-            untied = members.loc[~members["is_tied"].astype(bool), "hard_label"]
-            counts = [*np.bincount(untied, minlength=N_EMOTIONS), len(members) - len(untied)]
-            below = 0.0
-            for count, color in zip(counts, [*(COLORS[emotion] for emotion in EMOTIONS), "white"], strict=True):
-                share = count / len(members)
+            for below, share, color in _stack(members, colors, n_emotions):
                 ax.bar(position, share, 0.85, bottom=below, color=color, edgecolor=INK, linewidth=0.4)
-                below += share
             places.append(position)
-            labels.append(f"{fold}\n{len(members):,}")
+            labels.append(f"{fold}\n{len(members):,}" if n_bars <= 12 else f"{fold}")
             position += 1
         middles[name] = (start + position - 1) / 2
         position += 0.7
-    ax.set_xticks(places, labels)
+    every = max(1, n_bars // 24 + 1) if n_bars > 24 else 1  # labels that have room
+    ax.set_xticks(places[::every], labels[::every])
     ax.tick_params(axis="x", length=0)
-    ax.set(ylim=(0, 1), ylabel="share of segments", xlabel="fold, and its number of segments")
+    counted = ", and its number of segments" if n_bars <= 12 else ""
+    ax.set(ylim=(0, 1), ylabel="share of segments", xlabel=f"fold{counted}")
     for name, middle in middles.items():
         ax.text(middle, 1.015, CORPUS_TITLES.get(name, name), ha="center", va="bottom", fontsize=MIN_FONT)
     ax.set_title("Majority emotion by fold", pad=13)
+
+
+def _stack(members: pd.DataFrame, colors: list[str], n_emotions: int) -> Iterator[tuple[float, float, str]]:
+    """Lower end, height and colour of each part of a bar; parts as in the legend."""
+    tied = members["is_tied"].astype(bool)
+    voted = members["hard_label"] != NO_LABEL
+    untied = np.bincount(members.loc[~tied & voted, "hard_label"], minlength=n_emotions)
+    counts = [*untied, int(tied.sum()), int((~voted).sum())]
+    below = 0.0
+    for count, color in zip(counts, colors, strict=False):
+        share = count / len(members)
+        yield below, share, color
+        below += share
 
 
 def corpus_table(run: Run) -> tuple[pd.DataFrame, float | None]:
@@ -144,10 +216,10 @@ def corpus_table(run: Run) -> tuple[pd.DataFrame, float | None]:
     """
     from erc.data import SAMPLE_RATE
 
-    ds = run.dataset(validation_fold=NO_SPLIT, on_bad_segment="skip", protocol="paper").ds
+    segments = run.dataset(validation_fold=NO_SPLIT, on_bad_segment="skip", protocol="paper")
     names = ["corpus", "session", "speaker", "segment_id", "votes", "hard_label", "is_tied", "n_samples"]
-    table = ds.select_columns(names).to_pandas()
-    table["fold"] = assign_folds(table)
+    table = segments.ds.select_columns(names).to_pandas()
+    table["fold"] = segments.folds()
     table["seconds"] = table["n_samples"] / SAMPLE_RATE
     config = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
     max_samples = config["dataloader"]["collate"]["max_samples"]
@@ -155,7 +227,8 @@ def corpus_table(run: Run) -> tuple[pd.DataFrame, float | None]:
 
 
 def _from_grid(grid: GridView) -> Figure:
-    return draw_corpus(*corpus_table(next(iter(grid.runs.values()))), grid.note)
+    table, cut_seconds = corpus_table(next(iter(grid.runs.values())))
+    return draw_corpus(table, grid.label_space, cut_seconds, grid.note)
 
 
 FIGURE = FigureSpec(

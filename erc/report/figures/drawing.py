@@ -10,7 +10,7 @@ Conventions:
 - Figures of one row are of its lowest seed; the map is of the fold with the median weighted F1.
 - A figure whose input is missing is left out, and its ``Drawn`` says why.
 
-Shapes: N segments, K emotions (7), F folds, D width of the vector in front of the heads.
+Shapes: N segments, K emotions, F folds, D width of the vector in front of the heads.
 """
 
 from __future__ import annotations

@@ -8,19 +8,22 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from erc.evaluation import MIN_SEGMENTS, Mantel, as_same_length
-from erc.labels import EMOTIONS, N_EMOTIONS, VA_MAX, VA_MIN
+from erc.labels import LabelSpace
 from erc.report.figures.spec import FigureSpec, GridView
 from erc.report.figures.style import (
-    COLORS,
     INK,
-    MARKERS,
     PAGE_MM,
-    emotion_handle,
+    Look,
+    counted,
+    emotion_handles,
+    looks_of,
+    mean_of,
     new_figure,
     point_style,
+    scale_ticks,
     styled,
 )
-from erc.report.projection import Alignment, align_map, vectors
+from erc.report.projection import Alignment, NotDrawn, align_map, vectors
 from erc.report.rendering import p_text, short
 
 ARRANGED_BELOW = 0.05
@@ -33,6 +36,7 @@ def draw_map(
     aligned: np.ndarray,
     hard_label: np.ndarray,
     numbers: Alignment,
+    label_space: LabelSpace,
     by_fold: dict[int, Mantel] | None = None,
     title: str = "",
     fold: str = "",
@@ -45,6 +49,7 @@ def draw_map(
         aligned: (N, 2) of ``align_map``.
         hard_label: (N,) emotion index.
         numbers: Of the pictured fold.
+        label_space: Of the corpora; it has valence and arousal.
         by_fold: ``mantel`` in the space of the vectors, of every fold.
         title: Which row.
         fold: Which fold.
@@ -54,16 +59,20 @@ def draw_map(
         180 mm x 118 mm.
     """
     va, aligned, hard_label = as_same_length(va=va, aligned=aligned, hard_label=hard_label)
-    counts = np.bincount(hard_label, minlength=N_EMOTIONS)
-    handles = [emotion_handle(emotion, f"{emotion} ({n:,})") for emotion, n in zip(EMOTIONS, counts, strict=True)]
+    emotions, scale = label_space.emotions, label_space.scale
+    if scale is None or not label_space.has_plane:
+        raise NotDrawn("the plane needs ratings of valence and arousal: the corpora have none")
+    handles = emotion_handles(emotions, counted(emotions, np.bincount(hard_label, minlength=len(emotions))))
     fig = new_figure(PAGE_MM, 118, note, handles, h_pad=0.1)  # a gap between the findings and the titles
     left, right = fig.subplots(1, 2)
     for ax, points in ((left, va), (right, aligned)):
-        _clusters(ax, points, hard_label)
+        _clusters(ax, points, hard_label, looks_of(emotions))
         ax.set_box_aspect(1)
-    left.set(xlim=(VA_MIN - 0.1, VA_MAX + 0.1), ylim=(VA_MIN - 0.1, VA_MAX + 0.1))
-    left.set(xticks=range(VA_MIN, VA_MAX + 1), yticks=range(VA_MIN, VA_MAX + 1))
-    left.set(xlabel="valence (mean of ten raters)", ylabel="arousal (mean of ten raters)")
+    margin = 0.025 * (scale[1] - scale[0])
+    left.set(xlim=(scale[0] - margin, scale[1] + margin), ylim=(scale[0] - margin, scale[1] + margin))
+    left.set(xticks=scale_ticks(scale), yticks=scale_ticks(scale))
+    whose = mean_of(label_space.n_raters)
+    left.set(xlabel=f"valence ({whose})", ylabel=f"arousal ({whose})")
     left.set_title(f"Raters: place of each emotion\n{len(va):,} untied segments; ellipse: 1 σ")
     _equal_limits(right)
     right.set(xticks=[], yticks=[], xlabel="UMAP, turned and scaled onto the left map (no units)")
@@ -94,26 +103,26 @@ def _map_findings(numbers: Alignment, by_fold: dict[int, Mantel] | None) -> list
     return [first, second]
 
 
-def _clusters(ax: Axes, points: np.ndarray, hard_label: np.ndarray) -> None:
+def _clusters(ax: Axes, points: np.ndarray, hard_label: np.ndarray, looks: tuple[Look, ...]) -> None:
     """Points, then ellipses, then centroids; the most frequent emotion is drawn first."""
-    counts = np.bincount(hard_label, minlength=N_EMOTIONS)
+    counts = np.bincount(hard_label, minlength=len(looks))
     order = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
     for index in order:
         ax.scatter(
             *points[hard_label == index].T,
-            marker=MARKERS[EMOTIONS[index]],
-            color=COLORS[EMOTIONS[index]],
+            marker=looks[index].marker,
+            color=looks[index].color,
             **point_style(len(points)),
         )
     for index in (index for index in order if counts[index] >= MIN_SEGMENTS):
-        members, emotion = points[hard_label == index], EMOTIONS[index]
-        ax.add_patch(_ellipse(members, COLORS[emotion]))
+        members, look = points[hard_label == index], looks[index]
+        ax.add_patch(_ellipse(members, look.color))
         ax.plot(
             *members.mean(axis=0),
             linestyle="none",
-            marker=MARKERS[emotion],
+            marker=look.marker,
             markersize=8,
-            markerfacecolor=COLORS[emotion],
+            markerfacecolor=look.color,
             markeredgecolor=INK,
             markeredgewidth=0.8,
             zorder=4,
@@ -156,7 +165,11 @@ def _from_grid(grid: GridView) -> Figure:
     map_2d, numbers = found.maps[shown]
     by_fold = {fold: one.space for fold, (_, one) in found.maps.items()}
     which = f"fold {shown}" + (" (median F1)" if grid.fold is None and len(grid.runs) > 1 else "")
-    return draw_map(va, align_map(map_2d, va, hard)[0], hard, numbers, by_fold, grid.title, which, grid.note)
+    table = grid.runs[shown].predictions
+    unplaced = int((~table["is_tied"].astype(bool)).sum()) - len(va)
+    note = grid.note_with(unplaced, "votes or rating")
+    aligned = align_map(map_2d, va, hard)[0]
+    return draw_map(va, aligned, hard, numbers, grid.label_space, by_fold, grid.title, which, note)
 
 
 FIGURE = FigureSpec(

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from erc.evaluation import PROB
+from erc.labels import NO_LABEL, LabelSpace
 from erc.report.figures.style import SYNTHETIC_REMARK
-from erc.report.grid_results import Row, Run, is_synthetic
-from erc.report.projection import Alignments, alignments
+from erc.report.finished_run import Run
+from erc.report.grid_results import Row, is_synthetic
+from erc.report.projection import Alignments, NotDrawn, alignments
 
 
 @dataclass
@@ -46,24 +47,56 @@ class GridView:
         return self.row.first_seed()
 
     @property
+    def label_space(self) -> LabelSpace:
+        """What the raters were asked."""
+        return self.row.label_space
+
+    @property
     def note(self) -> str:
         """Grey remark of every figure: empty, or that the corpus is synthetic."""
         return SYNTHETIC_REMARK if is_synthetic(self.rows) else ""
 
+    @property
+    def note_on_votes(self) -> str:
+        """``note``, and how many segments of the pictured runs are left out because nobody voted on them."""
+        return self.note_with(int((self.predictions["hard_label"] == NO_LABEL).sum()), "votes")
+
+    def note_with(self, n_left_out: int, lacking: str) -> str:
+        """``note``, and that so many segments are left out because they lack something."""
+        left_out = f"left out: {n_left_out:,} without {lacking}" if n_left_out else ""
+        return "; ".join(filter(None, (left_out, self.note)))
+
     @cached_property
-    def untied(self) -> pd.DataFrame:
-        """Predictions of the pictured runs with their ``fold``, without tied segments.
+    def predictions(self) -> pd.DataFrame:
+        """Predictions of the pictured runs with their ``fold``.
 
         Raises:
-            FileNotFoundError: A run has lost its ``predictions.csv``.
+            ValueError: A run has lost its ``predictions.csv``.
         """
-        table = pd.concat([run.predictions.assign(fold=fold) for fold, run in self.runs.items()], ignore_index=True)
-        return table[~table["is_tied"].astype(bool)]
+        return pd.concat([run.predictions.assign(fold=fold) for fold, run in self.runs.items()], ignore_index=True)
+
+    @cached_property
+    def untied(self) -> pd.DataFrame:
+        """The ``predictions`` of segments with one majority emotion: neither tied nor without votes.
+
+        Raises:
+            NotDrawn: There is none.
+        """
+        table = self.predictions
+        found = table[~table["is_tied"].astype(bool) & (table["hard_label"] != NO_LABEL)]
+        if not len(found):
+            raise NotDrawn("no segment has one majority emotion")
+        return found
+
+    @property
+    def probs(self) -> np.ndarray:
+        """(N, K) predicted probabilities of the segments of ``untied``."""
+        return self.untied[self.row.columns.prob].to_numpy()
 
     @property
     def truth_and_prediction(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) emotion index by the raters and by the model, of the untied segments."""
-        return self.untied["hard_label"].to_numpy(), self.untied[PROB].to_numpy().argmax(axis=1)
+        """(N,) emotion index by the raters and by the model, of the segments of ``untied``."""
+        return self.untied["hard_label"].to_numpy(), self.probs.argmax(axis=1)
 
     @cached_property
     def alignments(self) -> Alignments:

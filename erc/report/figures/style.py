@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec
+from typing import Any, Literal, NamedTuple, ParamSpec
 
 import matplotlib
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,24 +18,107 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from erc.labels import EMOTIONS, N_EMOTIONS
-from erc.report.rendering import short
+from erc.report.rendering import raters_text, short
 
-COLORS = dict(
-    surprise="#56B4E9",
-    fear="#CC79A7",
-    angry="#D55E00",
-    neutral="#BBBBBB",
-    happy="#E69F00",
-    sad="#0072B2",
-    disgust="#009E73",
+Marker = str | tuple[int, Literal[0, 1, 2], int]
+
+
+class Look(NamedTuple):
+    """How an emotion is drawn."""
+
+    color: str
+    marker: Marker
+
+
+LOOKS = dict(
+    surprise=Look("#56B4E9", "^"),
+    fear=Look("#CC79A7", "v"),
+    angry=Look("#D55E00", "s"),
+    neutral=Look("#BBBBBB", "o"),
+    happy=Look("#E69F00", "D"),
+    sad=Look("#0072B2", "P"),
+    disgust=Look("#009E73", "X"),
+    excited=Look("#CCCC66", "*"),
+    frustrated=Look("#882222", "<"),
+    calm=Look("#2222EE", "p"),
+    bored=Look("#AAAA44", ">"),
+    anxious=Look("#AA44EE", "h"),
+    contempt=Look("#4422AA", "d"),
+    other=Look("#222266", (4, 1, 0)),
 )
-"""Okabe and Ito's palette, with two colours left out: black marks what is no emotion, and yellow is too pale on white.
-Neutral, the emotion of two thirds of the segments, is light grey; red-blind readers see fear's purple as a middle grey."""
+"""Emotions that corpora ask for. The first seven have the palette of Okabe and Ito, with two colours left out: black marks
+what is no emotion, and yellow is too pale on white. Neutral, the emotion of two thirds of KEMD's segments, is light grey;
+red-blind readers see fear's purple as a middle grey. The other colours are those of a grid over RGB that stay farthest from
+all before them, as readers with and without red or green see them."""
 
-MARKERS = dict(surprise="^", fear="v", angry="s", neutral="o", happy="D", sad="P", disgust="X")
+SYNONYMS = {
+    **dict.fromkeys(("anger", "ang", "hot anger"), "angry"),
+    **dict.fromkeys(("happiness", "hap", "joy", "joyful"), "happy"),
+    **dict.fromkeys(("sadness",), "sad"),
+    **dict.fromkeys(("fearful", "fea", "scared"), "fear"),
+    **dict.fromkeys(("surprised", "sur"), "surprise"),
+    **dict.fromkeys(("disgusted", "dis"), "disgust"),
+    **dict.fromkeys(("neu", "neutrality"), "neutral"),
+    **dict.fromkeys(("excitement", "exc"), "excited"),
+    **dict.fromkeys(("frustration", "fru"), "frustrated"),
+    **dict.fromkeys(("calmness",), "calm"),
+    **dict.fromkeys(("boredom",), "bored"),
+    **dict.fromkeys(("anxiety", "worried"), "anxious"),
+    **dict.fromkeys(("oth", "others"), "other"),
+}
+"""Other names of the emotions in ``LOOKS``."""
 
-SHORT = [emotion[:3] for emotion in EMOTIONS]
+
+@functools.cache
+def looks_of(emotions: tuple[str, ...]) -> tuple[Look, ...]:
+    """Colour and marker of each emotion of a label space, the same wherever it is drawn, and no two alike.
+
+    A known name has its look of ``LOOKS``. The other names have, in their order, the looks that no emotion of the space has;
+    after those, colours and markers in other pairs.
+    """
+    found: dict[str, Look] = {}
+    for emotion in emotions:
+        name = emotion.strip().lower()
+        look = LOOKS.get(SYNONYMS.get(name, name))
+        if look is not None and look not in found.values():
+            found[emotion] = look
+    known = tuple(LOOKS.values())
+    pairs = (
+        Look(color, known[(index + step) % len(known)].marker)
+        for step in range(len(known))
+        for index, (color, _) in enumerate(known)
+    )
+    free = (look for look in pairs if look not in found.values())
+    return tuple(found[emotion] if emotion in found else next(free) for emotion in emotions)
+
+
+def short_names(emotions: Sequence[str]) -> list[str]:
+    """The first three letters of each name; as many more as it takes to tell the names apart."""
+    for length in range(3, max(map(len, emotions))):
+        short_ones = [emotion[:length] for emotion in emotions]
+        if len(set(short_ones)) == len(emotions):
+            return short_ones
+    return list(emotions)
+
+
+def mean_of(n_raters: int | None) -> str:
+    """Whose mean a rating is: ``mean of three raters``; ``mean of the raters`` where their number differs."""
+    return (
+        "mean of the raters"
+        if n_raters is None
+        else f"mean of {raters_text(n_raters)}"
+        if n_raters > 1
+        else "one rater"
+    )
+
+
+def scale_ticks(scale: tuple[float, float]) -> list[float]:
+    """Ticks of a scale of ratings: every whole number where those are few, else five."""
+    low, high = scale
+    if low == int(low) and high == int(high) and high - low <= 10:
+        return [int(low) + step for step in range(int(high - low) + 1)]
+    return np.linspace(low, high, 5).tolist()
+
 
 CORPUS_TITLES = {"kemdy19": "KEMDy19", "kemdy20": "KEMDy20"}
 
@@ -43,8 +128,20 @@ MIN_FONT = 7  # pt
 
 INK, GREY, FILL, PALE = "#000000", "#6E6E6E", "#8C8C8C", "#D0D0D0"
 
+LEGEND_LINE_MM = 3.6
+
+CJK_FONTS = ("Noto Sans CJK KR", "NanumGothic", "UnDotum", "Apple SD Gothic Neo", "Malgun Gothic")
+"""Fonts for names of emotions that DejaVu cannot write; those that are installed are used, for these letters only."""
+
+
+def _installed(families: Sequence[str]) -> list[str]:
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    return [family for family in families if family in known]
+
+
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    # DejaVu comes with matplotlib: the same on every machine. It lacks Hangul and Chinese characters
+    "font.family": ["DejaVu Sans", *_installed(CJK_FONTS)],
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.titlelocation": "left",
@@ -102,11 +199,14 @@ def new_figure(
         width_mm: Width in print.
         height_mm: Height in print.
         note: Grey remark; empty for none.
-        handles: Entries of the legend, which is in one line.
+        handles: Entries of the legend, which is in one line where the page is wide enough for it.
         h_pad: Room above and below each plot, in inches.
         legend: More options of the legend.
     """
-    note_strip, legend_strip = (4.5 if note else 0.0), (7.0 if handles else 0.0)
+    columns = _legend_columns(width_mm, handles, legend)
+    more_lines = math.ceil(len(handles) / columns) - 1 if handles else 0
+    note_strip, legend_strip = (4.5 if note else 0.0), (7.0 + LEGEND_LINE_MM * more_lines if handles else 0.0)
+    height_mm += LEGEND_LINE_MM * more_lines
     strips = (note_strip + legend_strip) / height_mm
     layout = ConstrainedLayoutEngine(rect=(0, strips, 1, 1 - strips), w_pad=0.04, h_pad=h_pad, wspace=0.04, hspace=0.04)
     fig = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout=layout)
@@ -118,25 +218,42 @@ def new_figure(
             handles=handles,
             loc="lower center",
             bbox_to_anchor=(0.5, note_strip / height_mm),
-            ncols=len(handles),
+            ncols=columns,
             borderpad=0.2,
             **legend,
         ).set_in_layout(False)
     return fig
 
 
-def emotion_handle(emotion: str, label: str | None = None) -> Line2D:
-    """Legend entry of an emotion."""
+def _legend_columns(width_mm: float, handles: Sequence[Artist], options: dict[str, Any]) -> int:
+    """Most entries that a line of the legend has room for."""
+    columns = max(len(handles), 1)
+    while columns > 1:
+        trial = Figure(figsize=(width_mm / 25.4, 1))
+        canvas = FigureCanvasAgg(trial)
+        box = trial.legend(handles=handles, loc="lower center", ncols=columns, borderpad=0.2, **options)
+        if box.get_window_extent(canvas.get_renderer()).width <= trial.bbox.width:
+            break
+        columns = math.ceil(len(handles) / (math.ceil(len(handles) / columns) + 1))
+    return columns
+
+
+def emotion_handles(emotions: tuple[str, ...], labels: Sequence[str] | None = None) -> list[Line2D]:
+    """Legend entries of the emotions."""
+    return [_handle(look, label) for look, label in zip(looks_of(emotions), labels or emotions, strict=True)]
+
+
+def _handle(look: Look, label: str) -> Line2D:
     return Line2D(
         [],
         [],
         linestyle="none",
-        marker=MARKERS[emotion],
+        marker=look.marker,
         markersize=5,
-        markerfacecolor=COLORS[emotion],
+        markerfacecolor=look.color,
         markeredgecolor=INK,
         markeredgewidth=0.4,
-        label=label or emotion,
+        label=label,
     )
 
 
@@ -156,17 +273,36 @@ def wrapped_title(first: str, title: str, width: int = 48) -> str:
     return "\n".join([first, *textwrap.wrap(title, width)])
 
 
-def draw_matrix(ax: Axes, values: np.ndarray, texts: list[list[str]]) -> None:
+def count_text(n: int, n_columns: int) -> str:
+    """A number of segments in a cell of a matrix; in thousands where the cells are narrow."""
+    if n_columns <= 8 or n < 1000:
+        return f"{n:,}"
+    return f"{n / 1000:.1f}k" if n < 10_000 else f"{round(n / 1000)}k"
+
+
+def draw_matrix(ax: Axes, values: np.ndarray, texts: list[list[str]], emotions: Sequence[str]) -> None:
     """Heat map of shares with numbers; the columns' labels have three letters, the rows' labels are the caller's."""
     ax.imshow(values, cmap="Greys", vmin=0, vmax=1)
     for row, column in np.ndindex(values.shape):
         color = "white" if values[row, column] > 0.55 else INK
         ax.text(column, row, texts[row][column], ha="center", va="center", fontsize=MIN_FONT, color=color)
-    ax.set_xticks(range(values.shape[1]), SHORT)
+    label_columns(ax, emotions)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
 
 
-def label_rows(ax: Axes, labels: list[str]) -> None:
+def label_columns(ax: Axes, emotions: Sequence[str]) -> None:
+    """Short labels of a plot's columns, one for each emotion; upright where they have no room side by side."""
+    labels = short_names(emotions)
+    upright = max(map(len, labels)) * len(labels) > 40  # letters in a line
+    ax.set_xticks(range(len(labels)), labels, rotation=90 if upright else 0)
+
+
+def label_rows(ax: Axes, labels: Sequence[str]) -> None:
     """Labels of a matrix's rows, one for each emotion."""
-    ax.set_yticks(range(N_EMOTIONS), labels)
+    ax.set_yticks(range(len(labels)), labels)
+
+
+def counted(emotions: Sequence[str], counts: np.ndarray) -> list[str]:
+    """``happy (1,234)`` of each emotion."""
+    return [f"{emotion} ({n:,})" for emotion, n in zip(emotions, counts, strict=True)]

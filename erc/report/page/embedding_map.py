@@ -10,13 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from erc.evaluation import PROB, VOTES
-from erc.labels import EMOTIONS, N_RATERS, VA_MAX, VA_MIN
-from erc.report.figures.style import COLORS, MARKERS
+from erc.data import CORPORA
+from erc.evaluation import Columns
+from erc.labels import NO_LABEL, LabelSpace
+from erc.report.figures.style import Marker, looks_of, scale_ticks
 from erc.report.grid_results import Row
 from erc.report.projection import MIN_MAPPED, NotDrawn, align_map, project
 
-SHAPES = {"^": "up", "v": "down", "s": "square", "o": "circle", "D": "diamond", "P": "plus", "X": "cross"}
+SHAPES: dict[Marker, str] = {
+    **{"^": "up", "v": "down", "s": "square", "o": "circle", "D": "diamond", "P": "plus", "X": "cross"},
+    **{"*": "star", "<": "left", ">": "right", "p": "pentagon", "h": "hexagon", "d": "lozenge", (4, 1, 0): "spark"},
+}
 """Names of matplotlib's markers in ``script/glyphs.js``."""
 
 
@@ -26,6 +30,7 @@ class EmbeddingMap:
 
     Args:
         title: The row, for people.
+        label_space: Of the corpora.
         table: (N rows) the columns of ``predictions.csv``, and ``fold``, ``seed``.
         xy: (N, 2) place in the fold's own two-dimensional projection.
         methods: By fold, how it was projected.
@@ -35,6 +40,7 @@ class EmbeddingMap:
     """
 
     title: str
+    label_space: LabelSpace
     table: pd.DataFrame
     xy: np.ndarray
     methods: dict[int, str]
@@ -54,12 +60,15 @@ def map_of(row: Row, seed: int = 42, on_fold: Callable[[int], None] = lambda fol
     for fold, run in row.first_seed().items():
         table = run.predictions
         embedding = run.embeddings
-        va, hard_label = table[["valence", "arousal"]].to_numpy(), table["hard_label"].to_numpy()
+        has_plane = run.label_space.has_plane
+        va = table[["valence", "arousal"]].to_numpy() if has_plane else np.full((len(table), 2), np.nan)
+        hard_label = table["hard_label"].to_numpy()
         xy, methods[fold] = place_segments(embedding, va, hard_label, seed)
         parts.append(table.assign(fold=fold, seed=run.result["seed"]))
         places.append(xy)
         on_fold(fold)
-    return EmbeddingMap(row.title, pd.concat(parts, ignore_index=True), np.concatenate(places), methods)
+    table = pd.concat(parts, ignore_index=True)
+    return EmbeddingMap(row.title, row.label_space, table, np.concatenate(places), methods)
 
 
 def place_segments(
@@ -71,8 +80,8 @@ def place_segments(
 
     Args:
         embedding: (N, D).
-        va: (N, 2) valence and arousal.
-        hard_label: (N,) emotion index.
+        va: (N, 2) valence and arousal; NaN where not rated.
+        hard_label: (N,) emotion index; ``NO_LABEL`` where nobody voted. The fit is by segments with both labels.
         seed: Of UMAP; the same seed gives the same map.
 
     Returns:
@@ -85,7 +94,8 @@ def place_segments(
     else:
         xy, method = project(embedding, seed), "UMAP"
     with contextlib.suppress(NotDrawn), np.errstate(invalid="ignore", divide="ignore"):
-        turned, _ = align_map(xy, va, hard_label)
+        placed = np.where(np.isfinite(va).all(axis=1), hard_label, NO_LABEL)
+        turned, _ = align_map(xy, va, placed)
         turned = (turned - turned.mean(axis=0)) / turned.std()
         if np.isfinite(turned).all():
             return turned.astype(np.float32), f"{method}, turned to fit the plane, no unit"
@@ -95,33 +105,40 @@ def place_segments(
 def pack(embedding_map: EmbeddingMap) -> dict:
     """Content of the page's ``#data``: names, folds, and one flat little-endian array for each quantity, as base64.
 
-    Folds become indices into ``folds``, corpora into ``corpora``; votes are counts.
+    Folds become indices into ``folds``, corpora into ``corpora``; votes are counts. ``va`` holds the dimensions, then the
+    predicted ones; NaN where a segment was not rated. ``truth`` is the number of emotions where nobody voted.
     """
-    table = embedding_map.table
-    if not np.isfinite(table[[*VOTES, *PROB, "valence", "arousal", "pred_valence", "pred_arousal"]]).all(axis=None):
+    table, space = embedding_map.table, embedding_map.label_space
+    columns = Columns(space)
+    if not np.isfinite(table[[*columns.votes, *columns.prob, *columns.predicted]]).all(axis=None):
         raise ValueError("Predictions must be finite: predictions.csv holds NaN or infinite values.")
+    truth = table["hard_label"].where(table["hard_label"] != NO_LABEL, space.n_emotions)
+    looks, ticks = looks_of(space.emotions), [] if space.scale is None else scale_ticks(space.scale)
     folds = sorted(table["fold"].unique())
     corpora = sorted(table["corpus"].unique())
     first = table.groupby("fold")["seed"].first()
     arrays = {
         "xy": (embedding_map.xy, "<f4"),
-        "va": (table[["valence", "arousal", "pred_valence", "pred_arousal"]], "<f4"),
-        "probs": (table[PROB], "<f4"),
-        "votes": (table[VOTES], "u1"),
-        "truth": (table["hard_label"], "u1"),
-        "predicted": (table[PROB].to_numpy().argmax(axis=1), "u1"),
+        "va": (table[[*columns.dimensions, *columns.predicted]], "<f4"),
+        "probs": (table[columns.prob], "<f4"),
+        "votes": (table[columns.votes], "u1" if table[columns.votes].to_numpy().max() < 256 else "<u2"),
+        "truth": (truth, "u1"),
+        "predicted": (table[columns.prob].to_numpy().argmax(axis=1), "u1"),
         "tied": (table["is_tied"], "u1"),
         "corpus": (table["corpus"].map(corpora.index), "u1"),
-        "fold": (table["fold"].map(folds.index), "u1"),
+        "fold": (table["fold"].map(folds.index), "u1" if len(folds) <= 256 else "<u2"),
     }
-    names = {"<f4": "float32", "u1": "uint8"}
+    names = {"<f4": "float32", "u1": "uint8", "<u2": "uint16"}
     return {
-        "emotions": EMOTIONS,
-        "colours": [COLORS[emotion] for emotion in EMOTIONS],
-        "shapes": [SHAPES[MARKERS[emotion]] for emotion in EMOTIONS],
-        "raters": N_RATERS,
-        "vaMin": VA_MIN,
-        "vaMax": VA_MAX,
+        "emotions": space.emotions,
+        "colours": [look.color for look in looks],
+        "shapes": [SHAPES[look.marker] for look in looks],
+        "dimensions": space.dimensions,
+        "hasPlane": space.has_plane,
+        "vaMin": ticks[0] if ticks else None,
+        "vaMax": ticks[-1] if ticks else None,
+        "vaTicks": ticks,
+        "language": "ko" if set(corpora) <= CORPORA.keys() else None,
         "corpora": corpora,
         "folds": [
             {

@@ -58,6 +58,7 @@ def render(
             facts=facts or {},
             cells=cells,
             map_title=embedding_map.title,
+            has_plane=embedding_map.label_space.has_plane,
             n_segments=len(embedding_map.table),
             has_media=embedding_map.transcripts is not None,
             data=json_for_html(pack(embedding_map)),

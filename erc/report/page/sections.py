@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from erc.data import N_FOLDS, NO_SPLIT
+from erc.data import NO_SPLIT
 from erc.report.figures.drawing import Drawn, spec_of
 from erc.report.figures.embedding_map import ARRANGED_BELOW
 from erc.report.grid_results import Row
 from erc.report.projection import AlignmentRow
-from erc.report.raters import Agreement, agreement
-from erc.report.rendering import NOT_DEFINED, Section, Table, short, short_p
+from erc.report.raters import Agreement, NoRaters, agreement
+from erc.report.rendering import NOT_DEFINED, Section, Table, raters_text, short, short_p
 from erc.training import state_of
 
 CSS_PIXELS = 96 / 220
@@ -82,7 +82,7 @@ def facts_of(rows: list[Row]) -> dict[str, str]:
         "Corpora": each(name for result in results for name in result["corpora"]),
         "Protocol": each(result["protocol"] for result in results),
         "Seeds": each(result["seed"] for result in results),
-        "Folds with a finished cell": f"{each(folds)} ({len(folds)} of {N_FOLDS}); {len(results)} cells in all",
+        "Folds with a finished cell": f"{each(folds)} ({len(folds)} of {rows[0].n_folds}); {len(results)} cells in all",
         "Versions": "; ".join(sorted(versions)),
     }
 
@@ -101,11 +101,12 @@ def cells_of(rows: list[Row], runs: str) -> Cells:
             return CellState("absent", "not begun")
         return CellState(states[0][0], ", ".join(f"{state} (seed {seed})" for state, seed in states))
 
+    n_folds = rows[0].n_folds
     order = [*titles, *sorted(set(found) - set(titles))]
     return Cells(
-        ["", *(f"fold {fold}" for fold in range(N_FOLDS))],
+        ["", *(f"fold {fold}" for fold in range(n_folds))],
         [
-            (titles.get(name, name), [cell(found.get(name, {}).get(fold, [])) for fold in range(N_FOLDS)])
+            (titles.get(name, name), [cell(found.get(name, {}).get(fold, [])) for fold in range(n_folds)])
             for name in order
         ],
     )
@@ -169,30 +170,39 @@ def raters_section(row: Row, n_resamples: int) -> Section:
         segments = run.dataset(validation_fold=NO_SPLIT, on_bad_segment="skip", protocol="paper")
     except FileNotFoundError as err:
         return Section(title, [f"**Not computed: {str(err).splitlines()[0]}**"], [], "statistics")
-    found = agreement(segments, n_resamples=n_resamples)
+    space = row.label_space
+    try:
+        found = agreement(segments, space, n_resamples=n_resamples)
+    except NoRaters as err:
+        return Section(title, [f"**Not computed: {err}**"], [], "statistics")
     sizes = {one.group: f"{one.group}: {one.n_segments:,} segments, {one.n_clusters:,} dialogues" for one in found}
+    is_known = any(not np.isnan(one.known) for one in found)
+    beside = "The value of the licensed corpora stands beside kappa. " if is_known else ""
     note = (
-        "Statistics are computed within each group of ten raters, with 95 % bootstrap intervals over dialogues. The value of "
-        f"the licensed corpora stands beside kappa. Alpha is Krippendorff's. {'; '.join(sizes.values())}."
+        f"Statistics are computed within each group of {raters_text(space.n_raters)}, with 95 % bootstrap intervals over "
+        f"dialogues. {beside}Alpha is Krippendorff's. {'; '.join(sizes.values())}."
     )
-    header = ["", "ratings", *RATER_COLUMNS.values()]
-    return Section(title, [note], [Table(header, _rater_rows(found))], "statistics")
+    columns = {name: header for name, header in RATER_COLUMNS.items() if name != "known" or is_known}
+    return Section(
+        title, [note], [Table(["", "ratings", *columns.values()], _rater_rows(found, columns))], "statistics"
+    )
 
 
-def _rater_rows(found: list[Agreement]) -> list[list[str]]:
-    """One row of ``RATER_COLUMNS`` for each group and kind of rating; empty where a statistic is not defined for it."""
+def _rater_rows(found: list[Agreement], columns: Iterable[str]) -> list[list[str]]:
+    """One row of these ``RATER_COLUMNS`` for each group and kind of rating; empty where a statistic is not defined for it."""
     by_line: dict[tuple[str, str], dict[str, Agreement]] = {}
     for one in found:
         by_line.setdefault((one.group, one.ratings), {})[one.statistic] = one
     rows = []
     for key, line in by_line.items():
         cells = {name: short(one.estimate) + _ends(one) for name, one in line.items()}
-        if not np.isnan(line["fleiss_kappa"].known):
-            cells["known"] = short(line["fleiss_kappa"].known)
+        known = next((one.known for one in line.values() if not np.isnan(one.known)), None)
+        if known is not None:
+            cells["known"] = short(known)
         if "correlation_max" in line:
             lowest, highest = (short(line[f"correlation_{end}"].estimate) for end in ("min", "max"))
             cells["correlation_range"] = f"{lowest} to {highest}"
-        rows.append([*key, *(cells.get(name, "") for name in RATER_COLUMNS)])
+        rows.append([*key, *(cells.get(name, "") for name in columns)])
     return rows
 
 

@@ -40,25 +40,26 @@ const showCard = () => {
     return;
   }
   $("card-title").textContent = ids[i];
-  const verdict = element("td", outcomeText(i), OUTCOMES[outcome[i]]);
+  const verdict = element("td", outcomeText(i), CLASSES[outcome[i]]);
   verdict.colSpan = 2;
+  const nRaters = votes.subarray(i * K, (i + 1) * K).reduce((sum, count) => sum + count, 0);
   const where = element("td", `${data.corpora[corpus[i]]}, fold ${data.folds[fold[i]].fold}`);
   where.colSpan = 2;
   body.replaceChildren(
     tableOf("Selected segment", ["", "raters", "model"], [
-      rowOf("emotion", data.emotions[truth[i]] + (tied[i] ? " (tied)" : ""), data.emotions[predicted[i]]),
-      rowOf("valence", va[4 * i].toFixed(1), va[4 * i + 2].toFixed(2)),
-      rowOf("arousal", va[4 * i + 1].toFixed(1), va[4 * i + 3].toFixed(2)),
+      rowOf("emotion", emotionName(truth[i]) + (tied[i] ? " (tied)" : ""), data.emotions[predicted[i]]),
+      ...data.dimensions.map((name, k) =>
+        rowOf(name, decimal(rated(i, k), DECIMALS), decimal(predictedAs(i, k), DECIMALS + 1))),
       rowOf("prediction", verdict),
       rowOf("from", where),
     ]),
-    tableOf(`Votes of ${data.raters} raters, and probabilities of the model`, ["emotion", "votes", "model"],
+    tableOf(`Votes of ${nRaters} rater${nRaters === 1 ? "" : "s"}, and probabilities of the model`, ["emotion", "votes", "model"],
       data.emotions.map((_, k) =>
-        rowOf(named(k), bar(votes[i * K + k] / data.raters, votes[i * K + k] || ""), bar(probs[i * K + k], percent(probs[i * K + k]))))),
+        rowOf(named(k), bar(votes[i * K + k] / (nRaters || 1), votes[i * K + k] || ""), bar(probs[i * K + k], percent(probs[i * K + k]))))),
   );
   if (data.transcripts) {
     const said = element("blockquote", data.transcripts[i]);
-    said.lang = "ko";
+    if (data.language) said.lang = data.language;
     body.append(said);
   }
   if (data.hasAudio) body.append(playerOf(i));

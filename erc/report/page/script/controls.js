@@ -1,11 +1,11 @@
 // Connects the controls above the plots and on the card.
 
 chips("emotions", data.emotions, state.emotions, (k) => [legendGlyph(k, 0)]);
-const neutral = Math.max(0, data.emotions.indexOf("neutral"));
-chips("outcomes", OUTCOMES, state.outcomes, (k) => [legendGlyph(neutral, k)]);
+const plain = Math.max(0, data.shapes.indexOf("circle")); // the emotion whose marker stands for all
+chips("outcomes", OUTCOMES, state.outcomes, (k) => [legendGlyph(k === 3 ? K : plain, k)]);
 chips("corpora", data.corpora, state.corpora, () => []);
 const emotionsTo = (value) => {
-  state.emotions.fill(value);
+  state.emotions.fill(value, 0, K);
   counters.emotions.forEach(({ input }) => { input.checked = value === 1; });
   update();
 };

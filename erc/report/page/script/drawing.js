@@ -8,11 +8,11 @@ const radius = (panel) => {
 let stamps = {};
 const stampsOf = (r) => {
   const scale = ratio();
-  return (stamps[`${r}/${scale}`] ??= Array.from({ length: K * 3 }, (_, k) => {
+  return (stamps[`${r}/${scale}`] ??= Array.from({ length: (K + 1) * 4 }, (_, k) => {
     const side = Math.ceil((2 * r * 1.2 + 3) * scale);
     const canvas = makeCanvas(side, side), context = canvas.getContext("2d");
     context.setTransform(scale, 0, 0, scale, side / 2, side / 2);
-    glyph(context, Math.floor(k / 3), k % 3, 0, 0, r, theme());
+    glyph(context, Math.floor(k / 4), k % 4, 0, 0, r, theme());
     return canvas;
   }));
 };
@@ -21,7 +21,8 @@ const stampAll = (panel, context, indices) => {
   const half = sprites[0].width / 2;
   context.setTransform(1, 0, 0, 1, 0, 0);
   for (const i of indices) {
-    const k = emotionOf(i) * 3 + outcome[i];
+    if (!isPlaced(panel, i)) continue;
+    const k = emotionOf(i) * 4 + outcome[i];
     context.drawImage(sprites[k], Math.round(panel.x[i] * scale - half), Math.round(panel.y[i] * scale - half));
   }
 };
@@ -39,7 +40,7 @@ const drawFrame = (panel, context) => {
     }
     return;
   }
-  for (let value = data.vaMin; value <= data.vaMax; value++) {
+  for (const value of data.vaTicks) {
     const x = Math.round(planeX(value)) + 0.5, y = Math.round(planeY(value)) + 0.5;
     context.strokeStyle = grid;
     context.lineWidth = value === (data.vaMin + data.vaMax) / 2 ? 2 : 1;
@@ -54,11 +55,11 @@ const drawFrame = (panel, context) => {
   }
   context.fillStyle = ink;
   context.textAlign = "center";
-  context.fillText("valence (1 negative, 5 positive)", (planeX(1) + planeX(5)) / 2, panel.height - 8);
+  context.fillText(`valence (${data.vaMin} negative, ${data.vaMax} positive)`, (planeX(data.vaMin) + planeX(data.vaMax)) / 2, panel.height - 8);
   context.save();
-  context.translate(14, (planeY(1) + planeY(5)) / 2);
+  context.translate(14, (planeY(data.vaMin) + planeY(data.vaMax)) / 2);
   context.rotate(-Math.PI / 2);
-  context.fillText("arousal (1 calm, 5 excited)", 0, 0);
+  context.fillText(`arousal (${data.vaMin} calm, ${data.vaMax} excited)`, 0, 0);
   context.restore();
 };
 const clear = (context) => {
@@ -89,6 +90,7 @@ const compose = (panel) => {
   stampAll(panel, context, shown.filter((i) => inBrush[i]));
 };
 const ring = (panel, i, colour, width, dash) => {
+  if (!isPlaced(panel, i)) return;
   const context = panel.over;
   context.beginPath();
   context.arc(panel.x[i], panel.y[i], radius(panel) + 4.5, 0, 7);
@@ -105,7 +107,8 @@ const ring = (panel, i, colour, width, dash) => {
 // an arrow from the raters' place of a segment to the model's
 const tie = (i, colour) => {
   const context = plane.over;
-  const [x0, y0, x1, y1] = [planeX(va[4 * i]), planeY(va[4 * i + 1]), planeX(va[4 * i + 2]), planeY(va[4 * i + 3])];
+  const [x0, y0, x1, y1] = [planeX(rated(i, 0)), planeY(rated(i, 1)), planeX(predictedAs(i, 0)), planeY(predictedAs(i, 1))];
+  if (!Number.isFinite(x0 + y0)) return;
   context.strokeStyle = context.fillStyle = colour;
   context.lineWidth = 1.5;
   context.beginPath();

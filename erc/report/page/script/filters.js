@@ -19,9 +19,9 @@ const describe = () => {
   const list = state.hasBrush ? shown.filter((i) => inBrush[i]) : [];
   let text = "";
   if (state.hasBrush) {
-    const counts = new Array(K).fill(0), results = [0, 0, 0];
+    const counts = new Array(K + 1).fill(0), results = OUTCOMES.map(() => 0);
     for (const i of list) { counts[emotionOf(i)]++; results[outcome[i]]++; }
-    const most = counts.map((count, k) => [count, data.emotions[k]]).filter(([count]) => count).sort((a, b) => b[0] - a[0]);
+    const most = counts.map((count, k) => [count, emotionName(k)]).filter(([count]) => count).sort((a, b) => b[0] - a[0]);
     const scored = results[0] + results[1];
     text = `${number(list.length)} in the rectangle` + (list.length ? `: ${most.map(([count, name]) => `${name} ${number(count)}`).join(", ")}` : "") +
       (scored ? `; ${percent(results[0] / scored)} of ${number(scored)} untied predicted right.` : ".");
@@ -36,12 +36,14 @@ const describe = () => {
   $("map-note").textContent = one
     ? `${one.method}; fold ${one.fold}, seed ${one.seed}`
     : "one map for each fold; each fold has its own space";
-  $("va-note").textContent = state.va === "truth"
-    ? "means of the raters; equal means are moved apart by up to .04"
-    : "as the model predicts";
+  if (!plane) return;
+  const unplaced = state.va === "truth" ? shown.filter((i) => !isPlaced(plane, i)).length : 0;
+  $("va-note").textContent = (state.va === "truth"
+    ? `means of the raters; equal means are moved apart by up to ${(SHIFT / 2).toPrecision(1).replace(/^0/, "")}`
+    : "as the model predicts") + (unplaced ? `; ${number(unplaced)} without a rating are not shown here` : "");
 };
 const recount = () => {
-  const tally = { emotions: new Array(K).fill(0), outcomes: [0, 0, 0], corpora: data.corpora.map(() => 0) };
+  const tally = { emotions: new Array(K + 1).fill(0), outcomes: OUTCOMES.map(() => 0), corpora: data.corpora.map(() => 0) };
   for (let i = 0; i < n; i++) {
     if (!inFold(i)) continue;
     tally.emotions[emotionOf(i)]++; tally.outcomes[outcome[i]]++; tally.corpora[corpus[i]]++;

@@ -1,4 +1,4 @@
-// Draws an emotion's marker: filled for a right prediction, hollow for a wrong one, small for a tied segment.
+// Draws an emotion's marker: filled for a right prediction, hollow for a wrong one, small for a segment that is not scored.
 
 const POLYGONS = {
   square: [[-0.85, -0.85], [0.85, -0.85], [0.85, 0.85], [-0.85, 0.85]],
@@ -7,7 +7,19 @@ const POLYGONS = {
   down: [[0, 1.1], [1.05, -0.8], [-1.05, -0.8]],
   plus: [[-0.4, -1.05], [0.4, -1.05], [0.4, -0.4], [1.05, -0.4], [1.05, 0.4], [0.4, 0.4], [0.4, 1.05], [-0.4, 1.05],
     [-0.4, 0.4], [-1.05, 0.4], [-1.05, -0.4], [-0.4, -0.4]],
+  left: [[-1.1, 0], [0.8, -1.05], [0.8, 1.05]],
+  right: [[1.1, 0], [-0.8, -1.05], [-0.8, 1.05]],
+  lozenge: [[0, -1.15], [0.65, 0], [0, 1.15], [-0.65, 0]],
 };
+// corners at these distances from the middle in turn, the first of them above it
+const around = (count, ...radii) => Array.from({ length: count * radii.length }, (_, k) => {
+  const angle = (2 * Math.PI * k) / (count * radii.length), far = radii[k % radii.length];
+  return [far * Math.sin(angle), -far * Math.cos(angle)];
+});
+POLYGONS.pentagon = around(5, 1.05);
+POLYGONS.hexagon = around(6, 1);
+POLYGONS.star = around(5, 1.25, 0.5);
+POLYGONS.spark = around(4, 1.3, 0.45);
 POLYGONS.cross = POLYGONS.plus.map(([a, b]) => [(a - b) * 0.75, (a + b) * 0.75]);
 const outline = (context, shape, x, y, r) => {
   context.beginPath();
@@ -15,9 +27,11 @@ const outline = (context, shape, x, y, r) => {
   else for (const [a, b] of POLYGONS[shape]) context.lineTo(x + a * r, y + b * r);
   context.closePath();
 };
-// right: filled; wrong: hollow; tied, hence not scored: small
+const NO_VOTES = { colour: "#6E6E6E", shape: "circle" };
+// right: filled; wrong: hollow; tied or without votes, hence not scored: small
 const glyph = (context, emotion, kind, x, y, r, colours) => {
-  outline(context, data.shapes[emotion], x, y, kind === 2 ? r * 0.62 : r);
+  const shape = data.shapes[emotion] ?? NO_VOTES.shape, colour = data.colours[emotion] ?? NO_VOTES.colour;
+  outline(context, shape, x, y, kind >= 2 ? r * 0.62 : r);
   context.lineJoin = "round";
   if (kind === 1) {
     const width = Math.max(1.2, r * 0.38);
@@ -26,12 +40,12 @@ const glyph = (context, emotion, kind, x, y, r, colours) => {
       context.lineWidth = width + 0.9;
       context.stroke();
     }
-    context.strokeStyle = data.colours[emotion];
+    context.strokeStyle = colour;
     context.lineWidth = width;
     context.stroke();
     return;
   }
-  context.fillStyle = data.colours[emotion];
+  context.fillStyle = colour;
   context.fill();
   if (r < 3) return; // an edge would be most of it
   context.strokeStyle = colours.edge;

@@ -9,15 +9,17 @@ const makePanel = (name) => {
   };
 };
 const map = makePanel("map");
-const plane = makePanel("va");
-const panels = [map, plane];
-const other = (panel) => (panel === map ? plane : map);
+const plane = data.hasPlane ? makePanel("va") : null;
+const panels = plane ? [map, plane] : [map];
+// a segment that was not rated has no place in the raters' plane
+const isPlaced = (panel, i) => Number.isFinite(panel.x[i]) && Number.isFinite(panel.y[i]);
+const SHIFT = 0.02 * (data.vaMax - data.vaMin);
 // a segment always gets the same shift; without it, segments of equal means would hide one another
 const shift = (i, axis) => {
   let h = Math.imul(2 * i + axis + 1, 0x9e3779b1);
   h = Math.imul(h ^ (h >>> 15), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (((h ^ (h >>> 16)) >>> 0) / 4294967296 - 0.5) * 0.08;
+  return (((h ^ (h >>> 16)) >>> 0) / 4294967296 - 0.5) * SHIFT;
 };
 
 const bounds = data.folds.map(() => [Infinity, Infinity, -Infinity, -Infinity]);
@@ -50,11 +52,11 @@ const placeMap = (panel) => {
 const planeX = (value) => 46 + ((value - data.vaMin) / (data.vaMax - data.vaMin)) * (plane.width - 64);
 const planeY = (value) => plane.height - 44 - ((value - data.vaMin) / (data.vaMax - data.vaMin)) * (plane.height - 62);
 const placePlane = (panel) => {
-  const at = state.va === "truth" ? 0 : 2;
+  const isTruth = state.va === "truth", value = isTruth ? rated : predictedAs;
   for (let i = 0; i < n; i++) {
-    const dx = at ? 0 : shift(i, 0), dy = at ? 0 : shift(i, 1);
-    panel.x[i] = planeX(va[4 * i + at] + dx);
-    panel.y[i] = planeY(va[4 * i + at + 1] + dy);
+    const dx = isTruth ? shift(i, 0) : 0, dy = isTruth ? shift(i, 1) : 0;
+    panel.x[i] = planeX(value(i, 0) + dx);
+    panel.y[i] = planeY(value(i, 1) + dy);
   }
 };
 const place = (panel) => (panel === map ? placeMap : placePlane)(panel);
@@ -66,10 +68,11 @@ const buildIndex = (panel) => {
     Math.min(rows - 1, Math.max(0, Math.floor(panel.y[i] / CELL))) * columns +
     Math.min(columns - 1, Math.max(0, Math.floor(panel.x[i] / CELL)));
   const start = new Int32Array(columns * rows + 1);
-  for (const i of shown) start[cellOf(i) + 1]++;
+  const placed = shown.filter((i) => isPlaced(panel, i));
+  for (const i of placed) start[cellOf(i) + 1]++;
   for (let c = 0; c < columns * rows; c++) start[c + 1] += start[c];
-  const fill = start.slice(), order = new Int32Array(shown.length);
-  for (const i of shown) order[fill[cellOf(i)]++] = i;
+  const fill = start.slice(), order = new Int32Array(placed.length);
+  for (const i of placed) order[fill[cellOf(i)]++] = i;
   panel.index = { columns, rows, start, order };
 };
 const nearest = (panel, x, y) => {

@@ -44,11 +44,11 @@ for (const panel of panels) {
 
   const neighbour = (dx, dy) => {
     const current = state.hover >= 0 ? state.hover : state.selected;
-    const hasStart = current >= 0 && isShown[current];
+    const hasStart = current >= 0 && isShown[current] && isPlaced(panel, current);
     const x = hasStart ? panel.x[current] : panel.width / 2, y = hasStart ? panel.y[current] : panel.height / 2;
     let best = -1, least = Infinity;
     for (const i of shown) {
-      if (i === current || (state.hasBrush && !inBrush[i])) continue;
+      if (i === current || (state.hasBrush && !inBrush[i]) || !isPlaced(panel, i)) continue;
       const along = (panel.x[i] - x) * dx + (panel.y[i] - y) * dy;
       const aside = Math.abs((panel.x[i] - x) * dy) + Math.abs((panel.y[i] - y) * dx);
       if (hasStart && (along <= 0 || aside > 1.2 * along)) continue;
@@ -63,7 +63,7 @@ for (const panel of panels) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (arrow && event.shiftKey) {
       const current = state.hover >= 0 ? state.hover : state.selected;
-      const centre = current >= 0 && isShown[current] ? { x: panel.x[current], y: panel.y[current] } : { x: panel.width / 2, y: panel.height / 2 };
+      const centre = current >= 0 && isShown[current] && isPlaced(panel, current) ? { x: panel.x[current], y: panel.y[current] } : { x: panel.width / 2, y: panel.height / 2 };
       const rect = panel.rect ?? { x0: centre.x - 12, y0: centre.y - 12, x1: centre.x + 12, y1: centre.y + 12 };
       applyBrush(panel, spanned(panel,
         { x: rect.x0 + Math.min(0, arrow[0]) * 20, y: rect.y0 + Math.min(0, arrow[1]) * 20 },

@@ -2,8 +2,7 @@
 
 const applyBrush = (panel, rect) => {
   const { x0, y0, x1, y1 } = rect;
-  other(panel).rect = null;
-  panel.rect = rect;
+  panels.forEach((one) => { one.rect = one === panel ? rect : null; });
   state.hasBrush = true;
   for (const i of shown) inBrush[i] = 0;
   for (const i of shown) {

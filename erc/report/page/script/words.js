@@ -1,16 +1,21 @@
 // Turns numbers into text, and shows the tooltip of the segment under the pointer.
 
 const number = (count) => count.toLocaleString("en");
-const twoOf = (i, at) => `${va[4 * i + at].toFixed(1)} / ${va[4 * i + at + 1].toFixed(1)}`;
-const predictedVa = (i) => `${va[4 * i + 2].toFixed(2)} / ${va[4 * i + 3].toFixed(2)}`;
+const DECIMALS = data.vaMax - data.vaMin < 3 ? 2 : 1; // of a rating; of a prediction one more
+const decimal = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
+const ratedText = (i) => data.dimensions.map((_, k) => decimal(rated(i, k), DECIMALS)).join(" / ");
+const predictedText = (i) => data.dimensions.map((_, k) => decimal(predictedAs(i, k), DECIMALS + 1)).join(" / ");
+const listed = (names) => [names.slice(0, -1).join(", "), ...names.slice(-1)].filter(Boolean).join(" and ");
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const votesText = (i) =>
   data.emotions.map((name, k) => [votes[i * K + k], name]).filter(([count]) => count)
     .sort((a, b) => b[0] - a[0]).map(([count, name]) => `${name} ${count}`).join(", ");
 const percent = (value) => `${Math.round(100 * value)} %`;
-const outcomeText = (i) => ["right", "wrong", "tied, not scored"][outcome[i]];
+const outcomeText = (i) => ["right", "wrong", "tied, not scored", "no votes, not scored"][outcome[i]];
+const CLASSES = ["right", "wrong", "tied", "tied"]; // of style.css, by outcome
 const sentence = (i) =>
-  `${ids[i]}. Raters: ${data.emotions[truth[i]]}. Model: ${data.emotions[predicted[i]]}, ${outcomeText(i)}. ` +
-  `Valence and arousal ${twoOf(i, 0)}, predicted ${predictedVa(i)}.`;
+  `${ids[i]}. Raters: ${emotionName(truth[i])}. Model: ${data.emotions[predicted[i]]}, ${outcomeText(i)}.` +
+  (R ? ` ${capital(listed(data.dimensions))} ${ratedText(i)}, predicted ${predictedText(i)}.` : "");
 const element = (tag, text, className) => {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
@@ -27,20 +32,20 @@ const showTip = (i, panel) => {
   const rows = [
     element("b", ids[i]),
     line("votes", votesText(i)),
-    line("raters", data.emotions[truth[i]] + (tied[i] ? " (tied)" : "")),
+    line("raters", emotionName(truth[i]) + (tied[i] ? " (tied)" : "")),
     line("model", `${data.emotions[predicted[i]]} ${percent(probs[i * K + predicted[i]])}, `),
-    line("valence / arousal", `${twoOf(i, 0)}, model ${predictedVa(i)}`),
+    ...(R ? [line(data.dimensions.join(" / "), `${ratedText(i)}, model ${predictedText(i)}`)] : []),
   ];
-  rows[3].append(element("span", outcomeText(i), OUTCOMES[outcome[i]]));
+  rows[3].append(element("span", outcomeText(i), CLASSES[outcome[i]]));
   if (data.transcripts) {
     const said = line("says", data.transcripts[i]);
-    said.lang = "ko";
+    if (data.language) said.lang = data.language;
     rows.push(said);
   }
   tip.replaceChildren(...rows);
   tip.hidden = false;
   const box = panel.box.getBoundingClientRect();
-  const x = box.left + panel.x[i], y = box.top + panel.y[i];
+  const x = box.left + (isPlaced(panel, i) ? panel.x[i] : 0), y = box.top + (isPlaced(panel, i) ? panel.y[i] : 0);
   const width = tip.offsetWidth, height = tip.offsetHeight, room = document.documentElement.clientWidth;
   let left = x + 16 + width > room - 6 ? x - 16 - width : x + 16;
   left = Math.max(6, Math.min(left, room - width - 6));
