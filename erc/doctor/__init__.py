@@ -4,6 +4,7 @@ Comes in: a data folder, or the machine and a plan. Goes out: findings, on the t
 and as the exit code: 0 sound, 1 look first (a warning), 2 do not start (a problem), 3 an argument out of its range.
 
     python -m erc doctor corpus --root=data --dataset_name=kemdy19-kemdy20 --exclude=paper --num_proc=4
+    python -m erc doctor corpus --path=segments.csv --scale=[1,5]
     python -m erc doctor environment --cells=45 --batch_size=8 --precision=bf16-mixed
 
 Severities: *ok*; *note*, known of the corpora or of no consequence; *warning*, training runs but its figures may suffer;
@@ -23,13 +24,15 @@ transcript: a finding names ids and files.
     level.py         checks of the audio's level
     lengths.py       checks of the audio's length against the annotation; exchanged sessions
     transcripts.py   checks of the transcripts
+    voices.py        checks of the speakers' voices: one voice under two ids, or of another sex than the ids say
     across_folds.py  checks across folds and corpora: labels, speakers, repeated text, duplicate audio
     label_shift.py   check of the labels between folds and sessions
     packages.py      checks of the interpreter and the installed packages
-    machine.py       checks of the machine: device, tracking, cores, shared memory
     plan.py          the training that is planned, with its needs
+    machine.py       checks of the machine: device, tracking, cores, shared memory
     start.py         checks whether it can start: corpora, encoders, disk, memory, precision, workers, launcher
     diagnosis.py     all checks in their order
+    segment_lists.py checks of a table of segments of any corpus, and of its audio
     terminal.py      findings on a terminal
     commands.py      the two commands
 

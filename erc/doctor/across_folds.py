@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import combinations, pairwise
+
 import numpy as np
 import pandas as pd
 
-from erc.data import N_FOLDS, sessions_text
+from erc.data import EMOTIONS, N_FOLDS, sessions_text
 from erc.doctor.evidence import Evidence
 from erc.doctor.findings import Cells, Finding, Severity, numbers_text, plural
 from erc.doctor.transcripts import has_words
-from erc.labels import EMOTIONS
 
 LONG_WORDS = 12
 """Spontaneous speech repeats short answers word for word, but hardly a sentence of this many words (about five seconds)."""
+
+CHANCE = 1e-3
+"""A repeated text is no chance where fewer pairs of texts than this are expected to be equal to it."""
+
+COPIED_TEXTS = 3
+"""Two dialogues that share this many long texts are copies, however common each text is."""
 
 EXPECTED = 8.0
 """A fold lacks an emotion by chance where fewer than this many segments of it are expected there."""
@@ -107,6 +115,7 @@ def check_repeated_text(cases: list[Evidence]) -> list[Finding]:
     is_long = rows["words"].str.split().str.len() >= LONG_WORDS
     odd = rows[rows["is_repeated"] & is_long].sort_values("segment_id", kind="stable")
     odd = odd[(odd["kind"] == "spontaneous").groupby(odd["words"]).transform("any").to_numpy(dtype=bool)]
+    odd = odd[_beyond_chance(odd, rows["words"])]
     where = [
         f"{' = '.join(part['segment_id'])} ({plural(len(words.split()), 'word')})"
         for words, part in odd.groupby("words")
@@ -120,7 +129,7 @@ def check_repeated_text(cases: list[Evidence]) -> list[Finding]:
                 "repeated text",
                 "warning",
                 f"{got}; spontaneous ones of {LONG_WORDS} words and more: {plural(len(where), 'text')}",
-                expected=f"no spontaneous sentence of {LONG_WORDS} words and more in two folds",
+                expected=f"no spontaneous sentence of {LONG_WORDS} words and more in two folds, but by chance",
                 where=where,
                 advice="Compare the files: a transcript may have been copied to another id.",
                 table=table,
@@ -129,6 +138,33 @@ def check_repeated_text(cases: list[Evidence]) -> list[Finding]:
     severity: Severity = "note" if rows["is_repeated"].any() else "ok"
     advice = "Report scripted and spontaneous speech apart; the scripts of KEMDy19 repeat by design."
     return [Finding("repeated text", severity, got, advice=advice if severity == "note" else "", table=table)]
+
+
+def _beyond_chance(odd: pd.DataFrame, texts: pd.Series) -> np.ndarray:
+    """(N,) bool: rows whose text is too rare to repeat by chance, or that stand in two dialogues with several such texts.
+
+    The chance of a text is that of its word pairs in the other texts: a text made of phrases that many speakers use
+    repeats by chance, a text of its own words does not.
+    """
+    by_text = {text: set(pairwise(("", *text.split()))) for text in set(texts)}
+    n_pairs = Counter(pair for pairs in by_text.values() for pair in pairs)
+    n_first: Counter[str] = Counter()
+    for (first, _), count in n_pairs.items():
+        n_first[first] += count
+    shared: Counter[tuple[str, str]] = Counter()
+    for _, part in odd.groupby("words"):
+        fold_of = dict(zip(part["dialogue"], part["fold"], strict=True))
+        shared.update(pair for pair in combinations(sorted(fold_of), 2) if fold_of[pair[0]] != fold_of[pair[1]])
+    copied = {pair for pair, count in shared.items() if count >= COPIED_TEXTS}
+    kept = {}
+    for text, part in odd.groupby("words"):
+        chances = [
+            (n_pairs[pair] - 1) / (n_first[pair[0]] - 1) if n_pairs[pair] > 1 else 1 / len(by_text)
+            for pair in by_text[text]
+        ]
+        is_rare = len(texts) ** 2 / 2 * float(np.prod(chances)) < CHANCE
+        kept[text] = is_rare or any(pair in copied for pair in combinations(sorted(set(part["dialogue"])), 2))
+    return odd["words"].map(kept).to_numpy(dtype=bool)
 
 
 def check_duplicate_audio(cases: list[Evidence]) -> list[Finding]:

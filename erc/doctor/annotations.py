@@ -118,7 +118,7 @@ def check_rows(case: Evidence) -> list[Finding]:
 def check_notes(case: Evidence) -> list[Finding]:
     """Total columns that disagree with the raters, and the known defects that the reader handled."""
     totals = [str(note) for note in case.notes if note.kind == "total disagrees"]
-    defects = [str(note) for note in case.notes if note.kind != "total disagrees"]
+    defects = [str(note) for note in case.notes if note.kind not in ("total disagrees", "gap in numbering")]
     findings = [case.finding("totals", "ok", "the Total columns agree with the ten raters")]
     if totals:
         findings = [
@@ -136,6 +136,23 @@ def check_notes(case: Evidence) -> list[Finding]:
     else:
         findings.append(case.finding("known defects", "ok", "none to handle"))
     return findings
+
+
+def check_numbering(case: Evidence) -> list[Finding]:
+    """Numbers that are missing in the count of a speaker's segments: rows that were lost together with their files."""
+    missing = [one for note in case.notes if note.kind == "gap in numbering" for one in note.segment_ids]
+    if not missing:
+        return [case.finding("numbering", "ok", "no number is missing")]
+    return [
+        case.finding(
+            "numbering",
+            "warning",
+            f"{plural(len(missing), 'segment')} without an annotation row and without a wav",
+            expected="a speaker's segments in a dialogue, numbered from 1 without gaps",
+            where=missing,
+            advice="Rows were lost together with their files. Copy the annotation files and the wavs from the corpus again.",
+        )
+    ]
 
 
 def check_extra_audio(case: Evidence) -> list[Finding]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from erc.data import Exclude
 from erc.doctor.diagnosis import check_corpus_arguments, diagnose_corpus, diagnose_environment
 from erc.doctor.findings import USAGE_ERROR, Finding, exit_code, to_json
 from erc.doctor.plan import Plan
+from erc.doctor.segment_lists import check_list_arguments, diagnose_segment_list
 from erc.doctor.terminal import show
 
 
@@ -20,8 +21,15 @@ def corpus(
     num_proc: int | None = 1,
     json: str | None = None,
     verbose: bool = False,
+    path: str | None = None,
+    emotions: list[str] | None = None,
+    scale: list[float] | None = None,
+    label_map: dict[str, str | None] | None = None,
+    n_folds: int | None = None,
+    allow_outside: bool = False,
+    allow_shared_speakers: bool = False,
 ) -> None:
-    """Looks at every file of the corpora that training would use.
+    """Looks at every file of the corpora that training would use, or (``path``) of a table of segments.
 
     Exit code: 0 sound, 1 look first (warnings), 2 do not start (problems), 3 an argument out of its range.
 
@@ -32,7 +40,22 @@ def corpus(
         num_proc: Processes that read files; 0 and 1 stay in this process.
         json: File for the findings as JSON.
         verbose: List each check that found nothing, too.
+        path: A table of segments of any corpus, as for ``HF_Manifest``; root, dataset_name and exclude then do not count.
+        emotions: With ``path``, as for ``HF_Manifest``; so are the following.
+        scale: Lowest and highest rating.
+        label_map: Other names of emotions.
+        n_folds: Folds to make.
+        allow_outside: Audio may lie outside the table's folder.
+        allow_shared_speakers: Folds of the table may share speakers.
     """
+    if path is not None:
+        given: dict[str, Any] = {"emotions": emotions, "scale": scale, "label_map": label_map, "n_folds": n_folds}
+        given |= {"allow_outside": allow_outside, "allow_shared_speakers": allow_shared_speakers}
+        with _UsageErrors():
+            check_list_arguments(path, num_proc, given)
+            target = _json_target(json)
+        findings = diagnose_segment_list(path, num_proc, **given)
+        _conclude("corpus", {"path": path, "num_proc": num_proc, **given}, findings, target, verbose)
     with _UsageErrors():
         check_corpus_arguments(dataset_name, exclude, num_proc)
         target = _json_target(json)
@@ -50,8 +73,9 @@ def environment(
     batch_size: int = 8,
     precision: str = "32-true",
     num_workers: int = 0,
-    launcher: str = "basic",
+    launcher: str = "local",
     jobs: int = 1,
+    n_threads: int | None = None,
     json: str | None = None,
     verbose: bool = False,
 ) -> None:
@@ -68,13 +92,14 @@ def environment(
         batch_size: Segments per batch, ``dataloader.batch_size``.
         precision: ``trainer.precision``.
         num_workers: ``dataloader.num_workers``.
-        launcher: ``basic``, ``joblib``, ``submitit_slurm`` or ``submitit_local``, as for ``sh reproduce.sh``.
+        launcher: ``local``, ``submitit_slurm`` or ``submitit_local``, as for ``sh reproduce.sh``.
         jobs: Cells at a time on this machine.
+        n_threads: ``n_threads``, CPU threads of a cell; left out, what the experiment has.
         json: File for the findings as JSON.
         verbose: List each check that found nothing, too.
     """
     with _UsageErrors():
-        plan = Plan(experiment, cells, batch_size, str(precision), num_workers, launcher, jobs)
+        plan = Plan(experiment, cells, batch_size, str(precision), num_workers, launcher, jobs, n_threads)
         target = _json_target(json)
     findings = diagnose_environment(root=str(root), cache_dir=str(cache_dir), run_dir=str(run_dir), plan=plan)
     arguments = {"root": str(root), "cache_dir": str(cache_dir), "run_dir": str(run_dir), **vars(plan)}
@@ -95,7 +120,7 @@ class _UsageErrors:
 
 def _conclude(
     command: str, arguments: dict[str, Any], findings: list[Finding], target: Path | None, verbose: bool
-) -> None:
+) -> NoReturn:
     """Prints the findings, writes the JSON, ends the process."""
     show(findings, bool(verbose))
     with _UsageErrors():

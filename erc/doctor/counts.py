@@ -10,11 +10,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from erc.data import N_FOLDS, sessions_text
+from erc.data import EMOTIONS, N_FOLDS, sessions_text
 from erc.doctor.evidence import Evidence
 from erc.doctor.findings import Finding, numbers_text
 from erc.doctor.published import KNOWN, SESSION_SIZES, SESSION_SLACK, is_published
-from erc.labels import EMOTIONS
 
 _OTHERS = "These are not the published recordings. If they should be, most of every session is missing."
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from erc.data import Corpus, Exclude, check_choice, check_num_proc, parse_dataset_name
 from erc.doctor.across_folds import check_duplicate_audio, check_labels, check_repeated_text, check_speakers
-from erc.doctor.annotations import check_extra_audio, check_intervals, check_notes, check_rows, check_sessions
+from erc.doctor.annotations import (
+    check_extra_audio,
+    check_intervals,
+    check_notes,
+    check_numbering,
+    check_rows,
+    check_sessions,
+)
 from erc.doctor.audio import check_audio, check_unusable_audio
 from erc.doctor.counts import check_counts
 from erc.doctor.evidence import Evidence, gather
@@ -29,11 +36,13 @@ from erc.doctor.start import (
     check_workers,
 )
 from erc.doctor.transcripts import check_transcripts
+from erc.doctor.voices import check_voices
 
 ANNOTATION_CHECKS: tuple[Callable[[Evidence], list[Finding]], ...] = (
     check_sessions,
     check_rows,
     check_notes,
+    check_numbering,
     check_extra_audio,
 )
 
@@ -48,6 +57,7 @@ SEGMENT_CHECKS: tuple[Callable[[Evidence], list[Finding]], ...] = (
     check_audio,
     check_lengths,
     check_transcripts,
+    check_voices,
 )
 
 CROSS_CHECKS: tuple[Callable[[list[Evidence]], list[Finding]], ...] = (
@@ -132,6 +142,6 @@ def diagnose_environment(
         *check_workers(plan),
         *check_launcher(plan),
         *check_wandb(),
-        *check_cores(),
+        *check_cores(plan),
         *check_shared_memory(),
     ]

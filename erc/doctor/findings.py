@@ -19,6 +19,7 @@ SCHEMA = 2
 
 CORPUS_NAMES = (
     *("folder", "annotations", "sessions", "rows", "raters", "totals", "missing files", "extra audio", "known defects"),
+    "numbering",
     *("rater agreement", "copied ratings", "valence and arousal", "intervals"),
     *("counts", "fold sizes", "session sizes", "emotion counts"),
     *("unreadable audio", "empty audio", "truncated audio", "silent audio", "short audio"),
@@ -27,9 +28,13 @@ CORPUS_NAMES = (
     *("audio format", "clipped audio", "long audio", "audio beyond annotation", "audio short of annotation"),
     *("exchanged audio", "unreadable transcripts", "undecodable transcripts", "empty transcripts"),
     *("transcript encodings", "garbled transcripts", "transcripts without Hangul", "tag-only transcripts"),
+    *("speaker voices", "speaker sex"),
     *("label shares", "label shift", "speakers", "repeated text", "duplicate audio"),
 )
 """Names of the findings about corpora. A name never changes its meaning: other programs read the JSON by it."""
+
+TABLE_NAMES = ("table of segments", "tied segments", "missing labels")
+"""Names of the further findings about a table of segments."""
 
 ENVIRONMENT_NAMES = (
     *("python", "packages", "lightning release", "torch and torchaudio", "torchaudio import", "device", "precision"),
@@ -43,7 +48,7 @@ class Finding:
     """One thing that was looked at."""
 
     name: str
-    """One of ``CORPUS_NAMES`` or ``ENVIRONMENT_NAMES``."""
+    """One of ``CORPUS_NAMES``, ``TABLE_NAMES`` or ``ENVIRONMENT_NAMES``."""
     severity: Severity
     got: str
     """What was found."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from erc.data import EMOTIONS
 from erc.doctor.evidence import Evidence
 from erc.doctor.findings import Finding, plural
-from erc.labels import EMOTIONS
 
 ALLOWED_VARIATION = {"fold": 0.1, "session": 0.35}
 """Allowance for the emotions. The published folds of KEMDy19 differ by .04 to .12."""

@@ -7,7 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from erc.doctor.findings import Finding, gigabytes
+from erc.doctor.findings import Finding, gigabytes, plural
+from erc.doctor.plan import Plan
 from erc.tracking import has_key_in_netrc, wandb_mode
 
 SHARED_BYTES = 256_000_000
@@ -65,34 +66,48 @@ def check_wandb() -> list[Finding]:
     ]
 
 
-def check_cores() -> list[Finding]:
-    """Cores that this process may use, against the threads that torch would start."""
+def check_cores(plan: Plan) -> list[Finding]:
+    """Cores that this process may use, against the threads of the planned cells.
+
+    Option ``n_threads`` says how many threads a cell has. Where it is null, cells that run beside each other share the cores
+    that the system shows, and a single cell takes ``OMP_NUM_THREADS``, or all cores that it is bound to.
+    """
     n_usable, n_visible = usable_cores()
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    got = f"{n_usable} of {n_visible} cores usable; OMP_NUM_THREADS {threads or 'not set'}"
-    if threads and not (threads.isdigit() and int(threads)):
+    got = f"{n_usable} of {n_visible} cores usable"
+    variable = os.environ.get("OMP_NUM_THREADS", "")
+    if plan.threads is not None:
+        n_threads, source = plan.threads, f"n_threads={plan.threads}"
+    elif plan.n_running > 1:
+        n_threads, source = max(1, n_visible // plan.n_running), "n_threads=null, the cells share all cores"
+    elif variable and not (variable.isdigit() and int(variable)):
+        got += f"; OMP_NUM_THREADS is {variable}"
         return [Finding("cores", "warning", got, expected="a whole number", advice="unset OMP_NUM_THREADS")]
-    n_threads = int(threads) if threads else n_visible
-    if n_threads > n_usable:
-        return [
-            Finding(
-                "cores",
-                "warning",
-                got,
-                expected=f"at most {n_usable} threads",
-                advice=f"More threads than cores wait for each other: export OMP_NUM_THREADS={n_usable}",
-            )
-        ]
+    elif variable:
+        n_threads, source = int(variable), f"n_threads=null and OMP_NUM_THREADS={variable}"
+    else:
+        n_threads, source = _bound_cores(), "n_threads=null: all cores"
+    got += f"; {plural(plan.n_running * n_threads, 'thread')} ({plural(plan.n_running, 'cell')}, {source})"
+    if plan.n_running * n_threads > n_usable:
+        few = max(1, n_usable // plan.n_running)
+        advice = (
+            f"More threads than cores wait for each other: n_threads={few} (sh reproduce.sh ... -- n_threads={few})"
+        )
+        advice += ", fewer --jobs." if plan.n_running > n_usable else "."
+        return [Finding("cores", "warning", got, expected=f"at most {n_usable} threads", advice=advice)]
     advice = f"dataset.num_proc={n_usable} builds faster." if n_usable > 1 else ""
     return [Finding("cores", "ok", got, advice=advice)]
 
 
 def usable_cores() -> tuple[int, int]:
     """Cores that this process may use, and cores that the system shows."""
-    n_visible = os.cpu_count() or 1
-    n_usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n_visible
+    n_visible, n_usable = os.cpu_count() or 1, _bound_cores()
     quota = _cgroup_cores()
     return (n_usable if quota is None else min(n_usable, max(1, round(quota)))), n_visible
+
+
+def _bound_cores() -> int:
+    """Cores that this process is bound to; a container's quota is no such bound."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cgroup_cores(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> float | None:

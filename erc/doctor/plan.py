@@ -9,7 +9,8 @@ EXPERIMENTS = ("paper", "demo")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
 """Values of ``trainer.precision`` that this package trains with."""
 
-LAUNCHERS = ("basic", "joblib", "submitit_slurm", "submitit_local")
+LAUNCHERS = ("local", "basic", "joblib", "submitit_slurm", "submitit_local")
+"""Values of ``--launcher``: ``basic`` is ``local`` with one cell at a time, ``joblib`` is ``local``."""
 
 KEPT_BYTES = {"paper": 2_600_000_000, "demo": 10_000_000}
 """Of a finished cell: the weights of the selected epoch."""
@@ -31,6 +32,10 @@ DEMO_BYTES = 1_500_000_000
 """Of a cell of the demo, with the libraries."""
 
 
+MAX_THREADS = 1024
+"""Largest value of option ``n_threads``."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A training, as the options of train.py and reproduce.sh say.
@@ -44,8 +49,10 @@ class Plan:
     batch_size: int = 8
     precision: str = "32-true"
     num_workers: int = 0
-    launcher: str = "basic"
+    launcher: str = "local"
     jobs: int = 1
+    n_threads: int | None = None
+    """Option ``n_threads``; None: the experiment's own, which is 1 for the demo and null for the paper."""
 
     def __post_init__(self) -> None:
         complaints = []
@@ -57,6 +64,8 @@ class Plan:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
                 complaints.append(f"{name} must be a whole number of {lowest} or more: got {value!r}.")
+        if self.n_threads is not None and (type(self.n_threads) is not int or not 1 <= self.n_threads <= MAX_THREADS):
+            complaints.append(f"n_threads must be a whole number of 1 to {MAX_THREADS:,}: got {self.n_threads!r}.")
         if complaints:
             raise ValueError(" ".join(complaints))
 
@@ -73,6 +82,11 @@ class Plan:
         """Room for all cells: finished ones, and those in training."""
         kept, running = KEPT_BYTES[self.experiment], RUN_BYTES[self.experiment]
         return self.cells * kept + self.n_running * (running - kept)
+
+    @property
+    def threads(self) -> int | None:
+        """Option ``n_threads`` of the planned cells; None where it is null."""
+        return 1 if self.n_threads is None and self.experiment == "demo" else self.n_threads
 
     @property
     def n_running(self) -> int:

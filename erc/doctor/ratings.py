@@ -12,13 +12,15 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from erc.data import Corpus, sessions_text
+from erc.data import EMOTIONS, N_RATERS, VA_MAX, VA_MIN, Corpus, sessions_text
 from erc.doctor.evidence import Evidence
 from erc.doctor.findings import Finding, Severity, plural
-from erc.labels import EMOTIONS, N_RATERS, VA_MAX, VA_MIN
 
 MIN_SEGMENTS = 20
 """A rater is judged on this many segments and more."""
+
+MIN_FOR_ALL_EMOTIONS = 300
+"""Segments of a corpus, from which on each emotion was given by a rater at least once."""
 
 SHIFT = {"all": 0.7, "session": 1.0}
 """Points (of 1 to 5) between a rater's mean and the mean of the others, over all segments or in one session."""
@@ -45,7 +47,7 @@ SCALES = ("valence", "arousal")
 
 def check_raters(case: Evidence) -> list[Finding]:
     """Raters that are constant, inverted, shifted, or contradict the others; each by name."""
-    where: list[str] = []
+    where = [*_without_variety(case)]
     seen: set[tuple[str, str]] = set()
     for scope, sessions, part in _groups(case):
         if len(part) < MIN_SEGMENTS:
@@ -65,12 +67,28 @@ def check_raters(case: Evidence) -> list[Finding]:
         case.finding(
             "rater agreement",
             "warning",
-            f"{plural(len(where), 'rater')} unlike the others: {'; '.join(where[:2])}",
+            f"{plural(len(where), 'oddity', 'oddities')}: {'; '.join(where[:2])}",
             expected="ten raters who use the scale, and agree with the other nine more than by chance",
             where=where,
             advice="Columns may have been overwritten, exchanged or filled: restore the annotation files.",
         )
     ]
+
+
+def _without_variety(case: Evidence) -> Iterator[str]:
+    """Sessions in which all ten raters gave one value throughout, and emotions that nobody ever gave."""
+    for session, part in case.table.groupby("session"):
+        if len(part) < MIN_SEGMENTS:
+            continue
+        emotions, scales = _ratings(part)
+        for name, values in {"emotion": emotions, **scales}.items():
+            if (values == values[0, 0]).all():
+                value = EMOTIONS[int(values[0, 0])] if name == "emotion" else f"{values[0, 0]:g}"
+                yield f"all ten raters (session {session}) are constant: {name} {value} in all {len(part):,} segments"
+    if len(case.table) >= MIN_FOR_ALL_EMOTIONS:
+        given = np.unique(_ratings(case.table)[0])
+        for emotion in sorted(set(range(len(EMOTIONS))) - set(given.tolist())):
+            yield f"all raters (every session) never gave {EMOTIONS[emotion]} in {len(case.table):,} segments"
 
 
 def _groups(case: Evidence) -> Iterator[tuple[str, list[int], pd.DataFrame]]:

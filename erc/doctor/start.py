@@ -217,7 +217,7 @@ def _is_built(one: Corpus, root: Path, cache_dir: Path) -> bool:
     from erc.data import MANIFEST, corpora_fingerprint
 
     try:
-        name = f"{one.name}-{corpora_fingerprint(one.name, str(root))}"
+        name = f"{one.name}-{corpora_fingerprint(one.name, str(root), str(cache_dir))}"
     except (OSError, ValueError, csv.Error):  # a corpus that cannot be read has no build; the other command says why
         return False
     return (cache_dir / name / MANIFEST).is_file()
@@ -312,7 +312,7 @@ def check_workers(plan: Plan) -> list[Finding]:
 def check_launcher(plan: Plan) -> list[Finding]:
     """Whether what starts the cells is installed."""
     if not plan.launcher.startswith("submitit"):
-        where = "one after the other" if plan.launcher == "basic" else f"{plan.jobs} at a time"
+        where = "one after the other" if plan.n_running == 1 else f"{plan.n_running} at a time"
         return [Finding("launcher", "ok", f"{plan.launcher}: {where} on this machine")]
     lacking = [] if importlib.util.find_spec("submitit") else ["the package submitit"]
     if plan.launcher == "submitit_slurm" and shutil.which("sbatch") is None:
@@ -325,6 +325,6 @@ def check_launcher(plan: Plan) -> list[Finding]:
             "problem",
             f"{plan.launcher}: {' and '.join(lacking)} is not here",
             expected="submitit, and Slurm for submitit_slurm",
-            advice="Install hydra-submitit-launcher, start it on a machine of the cluster, or use --launcher=basic.",
+            advice="Install hydra-submitit-launcher, start it on a machine of the cluster, or use --launcher=local.",
         )
     ]

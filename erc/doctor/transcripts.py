@@ -14,6 +14,9 @@ from erc.doctor.mojibake import has_hangul
 ENCODINGS = {"kemdy19": "utf-8", "kemdy20": "cp949"}
 """Of the original corpora."""
 
+BARE_SHARE = 0.3
+"""Share of a session's transcripts that may have only tags, where they are more than two."""
+
 FOREIGN_SHARE = 0.02
 """Share of transcripts whose words may have no Hangul."""
 
@@ -31,14 +34,17 @@ def check_transcripts(case: Evidence) -> list[Finding]:
         places = [f"{row.txt_problem} ({row.txt_path})" for row in rows.itertuples()]
         findings.append(case.judge(name, rows, places, "problem", "none", expected=expected, advice=COPY_AGAIN))
     rows = table[(table["txt_kind"] == "") & (table["garbled"] == "") & ~has_words(table["words"])]
+    by_session, n_read = rows["session"].value_counts(), table["session"].value_counts()
+    bare = [session for session, n in by_session.items() if n > 2 and n > BARE_SHARE * n_read[session]]
+    named = f". Most of the session: {', '.join(map(str, sorted(bare)))}" if bare else ""
     tags_only = case.judge(
         "tag-only transcripts",
         rows,
         [row.txt_path for row in rows.itertuples()],
-        "note",
+        "warning" if bare else "note",
         "every transcript has words",
-        expected="words; about 20 transcripts of KEMDy19 have only tags",
-        advice="Nothing to do: they stay in.",
+        expected=f"words; about 20 transcripts of KEMDy19 have only tags{named}",
+        advice=COPY_AGAIN if bare else "Nothing to do: they stay in.",
     )
     return [*findings, _encodings(case), tags_only, *_letters(case)]
 

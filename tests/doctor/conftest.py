@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from erc.data.corpora import KEMDY19, KEMDY20, find_folder
+from erc.data.corpora import EMOTIONS, KEMDY19, KEMDY20, find_folder
 from erc.data.kemdy import read_annotations
 from erc.doctor.diagnosis import diagnose_corpus
 from erc.doctor.evidence import Evidence
 from erc.doctor.published import KNOWN, SESSION_SIZES
-from erc.labels import EMOTIONS
 
 
 def wav_bytes(samples: np.ndarray, rate: int = 16_000) -> bytes:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from erc.data import EMOTIONS
 from erc.data.corpora import KEMDY19, KEMDY20
 from erc.doctor import across_folds, evidence
-from erc.labels import EMOTIONS
 
 
 def text_case(rows: list[tuple[int, str, str]], corpus=KEMDY19) -> evidence.Evidence:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pytest
 
+from erc.data import EMOTIONS
 from erc.data.corpora import KEMDY19, KEMDY20
 from erc.doctor import counts
 from erc.doctor.findings import Finding
 from erc.doctor.published import SESSION_SIZES, SESSION_SLACK, is_published
-from erc.labels import EMOTIONS
 
 
 def severities(findings: Iterable[Finding]) -> dict[str, str]:

@@ -84,8 +84,8 @@ def test_environment_takes_a_plan_and_refuses_a_wrong_one(monkeypatch, capsys):
     plans = []
     monkeypatch.setattr(commands, "diagnose_environment", lambda **given: plans.append(given["plan"]) or [])
     with pytest.raises(SystemExit) as stop:
-        commands.environment(cells=1, batch_size=2, launcher="joblib", jobs=2)
-    assert stop.value.code == 0 and plans == [Plan(cells=1, batch_size=2, launcher="joblib", jobs=2)]
+        commands.environment(cells=1, batch_size=2, launcher="local", jobs=2)
+    assert stop.value.code == 0 and plans == [Plan(cells=1, batch_size=2, launcher="local", jobs=2)]
     with pytest.raises(SystemExit) as stop:
         commands.environment(cells=0)
     assert stop.value.code == 3 and "cells must be" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import types
 import pytest
 
 from erc.doctor import machine
+from erc.doctor.plan import Plan
 from erc.tracking import wandb_mode
 
 
@@ -84,7 +85,31 @@ def test_more_threads_than_cores_are_found(threads, quota, severity, monkeypatch
     monkeypatch.setattr(machine.os, "cpu_count", lambda: 8)
     monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
     monkeypatch.setattr(machine, "_cgroup_cores", lambda: quota)
-    assert machine.check_cores()[0].severity == severity
+    assert machine.check_cores(Plan())[0].severity == severity
+
+
+@pytest.mark.parametrize(
+    ("plan", "severity", "said"),
+    [
+        (Plan("demo"), "ok", "1 thread "),
+        (Plan("demo", jobs=4), "ok", "4 threads"),
+        (Plan("demo", jobs=5), "warning", "5 threads"),
+        (Plan("demo", n_threads=5), "warning", "n_threads=5"),
+        (Plan(n_threads=4), "ok", "n_threads=4"),
+        (Plan(n_threads=2, jobs=3), "warning", "6 threads"),
+        (Plan(jobs=2), "warning", "8 threads"),  # the grid divides the eight cores that the system shows
+        (Plan(jobs=2, cells=1), "warning", "OMP_NUM_THREADS=99"),
+        (Plan(jobs=2, launcher="basic"), "warning", "OMP_NUM_THREADS=99"),
+    ],
+)
+def test_the_option_n_threads_counts_before_the_variable(plan, severity, said, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "99")
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(machine, "_cgroup_cores", lambda: 4.0)
+    (finding,) = machine.check_cores(plan)
+    assert finding.severity == severity and said in finding.got
+    assert ("n_threads=" in finding.advice) == (severity == "warning")
 
 
 def test_a_containers_quota_is_read(tmp_path):

@@ -83,7 +83,7 @@ def test_a_build_that_is_there_needs_no_room_again_unless_the_corpus_changed(cor
     from erc.data.build import MANIFEST, corpora_fingerprint
 
     for name in ("kemdy19", "kemdy20"):
-        folder = tmp_path / f"{name}-{corpora_fingerprint(name, str(corpora))}"
+        folder = tmp_path / f"{name}-{corpora_fingerprint(name, str(corpora), str(tmp_path))}"
         folder.mkdir()
         (folder / MANIFEST).write_text("{}")
     assert start.build_need(corpora, tmp_path) == (0, "data set (built already)")
@@ -175,8 +175,8 @@ def test_processes_are_compared_with_cores(monkeypatch):
     for plan, severity in (
         (Plan(num_workers=3), "ok"),
         (Plan(num_workers=4), "warning"),
-        (Plan(launcher="joblib", jobs=4), "ok"),
-        (Plan(launcher="joblib", jobs=2, num_workers=2), "warning"),
+        (Plan(launcher="local", jobs=4), "ok"),
+        (Plan(launcher="local", jobs=2, num_workers=2), "warning"),
     ):
         assert start.check_workers(plan)[0].severity == severity
 
@@ -198,6 +198,7 @@ def test_a_launcher_that_is_not_here_is_a_problem(monkeypatch):
         ({"launcher": "slurm"}, "launcher must be one of"),
         ({"cells": 0, "jobs": True}, "cells must be a whole number of 1 or more: got 0. jobs must be"),
         ({"num_workers": -1}, "num_workers must be"),
+        ({"n_threads": 0}, "n_threads must be a whole number of 1 to 1,024: got 0"),
     ],
 )
 def test_a_plan_out_of_its_range_is_refused(values, said):
