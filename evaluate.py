@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     if not path.is_file():
         sys.exit(f"A run folder holds the run's options: expected {path}, it is not there. Name the folder of a run.")
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    # a run of before the number of threads was an option does not say how many it had
+    config.setdefault("n_threads", 1)
     # nothing of the run is written or logged again
     config |= {"logger": {}, "callbacks": {}}
     check_config(config, TOP_LEVEL)

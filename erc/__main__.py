@@ -37,6 +37,12 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "dataset": Command("build the data set of KEMDy19 and KEMDy20, print what it holds", "erc.datasets", ("HF_KEMD",)),
+    "manifest": Command("the same for a corpus of your own, one table of segments", "erc.datasets", ("HF_Manifest",)),
+    "convert": Command(
+        "a corpus as it is distributed -> a table of segments",
+        "erc.convert",
+        ("crema_d", "emodb", "iemocap", "meld", "msp_podcast", "ravdess"),
+    ),
     "doctor": Command(
         "is the corpus sound? can this machine train?", "erc.doctor", ("corpus", "environment"), usage_error=3
     ),

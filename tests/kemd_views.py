@@ -130,8 +130,9 @@ def builds(cache: Path) -> list[Path]:
 
 
 def debris(cache: Path) -> list[str]:
-    """What is neither a build nor its lock."""
-    return sorted(path.name for path in cache.iterdir() if path not in builds(cache) and path.suffix != ".lock")
+    """What is neither a build, nor a lock, nor the file of checksums."""
+    kept = {*builds(cache), *cache.glob("checksums-*.json")}
+    return sorted(path.name for path in cache.iterdir() if path not in kept and path.suffix != ".lock")
 
 
 def wav_of(root: Path, segment_id: str) -> Path:

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from kemd_columns import PROB, SOFT, VOTES
 
-from erc.evaluation import PROB, SOFT, VOTES, make_result, write_fold
+from erc.data import KEMD
+from erc.evaluation import make_result, write_fold
 from erc.labels import soft_label
 from erc.training import Identity
 
@@ -83,6 +85,7 @@ def write_finished_cell(
     identity = Identity({"trainer.max_epochs": 2} | of_cell | (options or {}), data, {"model/heads.py": "0" * 12})
     facts = {"experiment": "demo", "fusion": fusion, "target": target, "fold": fold, "protocol": "paper", "seed": seed}
     facts |= {"corpora": ["kemdy19"], "is_synthetic": True, "n_chosen_on": n, "human": {}, "code": identity.code}
+    facts |= {"label_space": KEMD, "n_folds": 5}
     facts |= {"fingerprint": identity.fingerprint, "versions": {}, "seconds": 1.0, "peak_memory_mb": 1.0}
     history = [{"epoch": 0, "step": 4, "seconds": 1.0, "train/loss": 1.5, "valid/weighted_f1": 0.5}]
     gathered = {"segment_id": table["segment_id"].to_numpy().astype(str), "embedding": rng.normal(size=(n, 4))}

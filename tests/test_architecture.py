@@ -21,7 +21,11 @@ ORDER = [
     "tracking",
     "mistakes",
     "data",
+    "views",
+    "manifests",
+    "cross_corpora",
     "datasets",
+    "convert",
     "model",
     "evaluation",
     "training",
@@ -31,18 +35,24 @@ ORDER = [
 
 WITHIN = {
     "data": ["options", "corpora", "segments", "source_files", "kemdy_rows", "completeness", "kemdy", "folds", "media"]
-    + ["manifest", "build", "collate", "sampler"],
-    "model": ["pretrained", "encoders", "pooling", "fusion", "heads", "emotion_model"],
+    + ["checksums", "manifest", "build", "table_files", "rated_labels", "segment_rows", "made_folds", "segment_list"]
+    + ["sound_cuts", "segment_build", "collate", "sampler"],
+    "convert": ["segments_file", "crema_d_rows", "emodb_rows", "ravdess_rows", "iemocap_rows"]
+    + ["meld_rows", "msp_podcast_rows", "commands"],
+    "model": ["pretrained", "encoders", "spectrogram", "pooling", "fusion", "heads", "emotion_model"],
     "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
-    + ["lengths", "transcripts", "across_folds", "label_shift", "packages", "machine", "plan", "start", "diagnosis"]
-    + ["terminal", "commands"],
+    + ["lengths", "transcripts", "voices", "across_folds", "label_shift", "packages", "plan", "machine", "start"]
+    + ["diagnosis", "segment_lists", "terminal", "commands"],
     "configuration": ["values", "buildable", "check", "hydra_tree", "start"],
     "report": [
         "rendering",
+        "finished_run",
         "grid_results",
+        "coverage",
         "comparisons",
         "single_tables",
+        "group_tables",
         "table_files",
         "tables",
         "raters",
@@ -57,7 +67,7 @@ DOORS = {
     "transformers": {"model/pretrained", "model/encoders"},
     "peft": {"model/pretrained"},
     "pytorch_lightning": {"training"},
-    "datasets": {"data/build", "datasets"},
+    "datasets": {"data/build", "data/segment_build", "views", "cross_corpora", "datasets"},
     "pydantic": {"configuration", "evaluation/result_schema"},
     "hydra": {"grid", "configuration"},
     "omegaconf": {"grid", "configuration"},

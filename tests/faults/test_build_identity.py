@@ -13,6 +13,7 @@ from kemd_views import MANIFEST, builds, content, debris, ids, open_small
 
 from erc.data import build as data_build
 from erc.data.build import Build, read_source
+from erc.data.checksums import with_checksums
 from erc.data.corpora import KEMDY20
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
@@ -104,8 +105,8 @@ def test_a_shard_that_was_cut_is_found_by_its_size_before_it_is_mapped(small, ca
     (shard,) = builds(cache)[0].glob("*.arrow")
     os.truncate(shard, shard.stat().st_size - 4096)
     checksums: list[Path] = []
-    checksum = data_build._checksum
-    monkeypatch.setattr(data_build, "_checksum", lambda path: checksums.append(path) or checksum(path))
+    checksum = data_build.file_checksum
+    monkeypatch.setattr(data_build, "file_checksum", lambda path, most: checksums.append(path) or checksum(path, most))
     assert content(open_small(small, cache)) == built[1]
     assert shard not in checksums  # only the new build's, in its temporary folder
 
@@ -115,17 +116,21 @@ def key(table, corpus=KEMDY20) -> str:
     return Build(corpus, table, Path()).fingerprint
 
 
-def test_other_rows_another_format_or_other_columns_give_another_key(small, monkeypatch):
+def test_other_rows_another_format_or_other_columns_give_another_key(small, tmp_path, monkeypatch):
     table = read_source("kemdy20", str((small / "KEMDy20_v1_1").resolve())).table
+    table = with_checksums(KEMDY20, table, tmp_path)
     keys = {key(table)}
     assert key(table) in keys  # the same again
     keys.add(key(table.head(4)))  # num_data=4
     keys.add(key(table.head(5)))
-    for column in ("votes", "valence", "start", "wav_bytes", "wav_mtime_ns", "txt_bytes", "txt_mtime_ns", "in_paper"):
+    for column in ("votes", "valence", "start", "wav_bytes", "wav_xxh3", "txt_bytes", "txt_xxh3", "in_paper"):
         changed = table.copy()
         value = changed[column].iloc[0]
-        changed[column] = [[9, *value[1:]] if column == "votes" else value + 1, *changed[column].iloc[1:]]
+        other = [9, *value[1:]] if column == "votes" else "0" * 32 if column.endswith("xxh3") else value + 1
+        changed[column] = [other, *changed[column].iloc[1:]]
         keys.add(key(changed))
+    for column in ("wav_mtime_ns", "txt_mtime_ns", "wav_path", "txt_path"):  # a copy elsewhere, without times
+        assert key(table.assign(**{column: table[column].iloc[::-1].to_numpy()})) == key(table)
     monkeypatch.setattr(data_build, "FORMAT_VERSION", data_build.FORMAT_VERSION + 1)  # other code that writes
     keys.add(key(table))
     monkeypatch.undo()

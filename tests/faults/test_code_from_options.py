@@ -139,6 +139,68 @@ def test_the_shipped_launchers_and_loggings_pass(arguments):
     check_command_line([*arguments, "experiment=demo"], ROOT / "config")
 
 
+# --- shell commands and search paths -----------------------------------------------------------------------------------
+SETUP = "hydra.launcher.setup=['module load cuda']"
+SLURM = ["-m", "hydra/launcher=submitit_slurm", "seed=1,2", "experiment=demo"]
+
+
+def test_a_cluster_s_shell_commands_are_taken_from_the_command_line():
+    check_command_line([*SLURM, SETUP, "hydra.launcher.comment='two words'"], ROOT / "config")
+    check_command_line([*SLURM, "+hydra.launcher.additional_parameters={mail-user: me}"], ROOT / "config")
+
+
+@pytest.mark.parametrize("option", ["setup: [touch x]", "additional_parameters: {x: y}"])
+def test_shell_commands_in_a_file_are_refused(tmp_path, option):
+    (tmp_path / "extra").mkdir()
+    file = tmp_path / "extra" / "theirs.yaml"
+    file.write_text(f"# @package _global_\nhydra:\n  launcher:\n    {option}\n", encoding="utf-8")
+    given = ["--config-dir", str(tmp_path), *SLURM, "+extra=theirs"]
+    name = option.split(":")[0]
+    with pytest.raises(ValueError, match=rf"hydra\.launcher\.{name}: shell commands stand on the command line"):
+        check_command_line(given, ROOT / "config")
+    if name == "setup":  # control: what is typed takes its place
+        check_command_line([*given, SETUP], ROOT / "config")
+
+
+@pytest.mark.parametrize("value", ["['${x}']", "${x}"])
+def test_shell_commands_are_no_interpolations(value):
+    with pytest.raises(ValueError, match=r"hydra\.launcher\.setup: expected plain text"):
+        check_command_line([*SLURM, f"hydra.launcher.setup={value}", "+x=[touch y]"], ROOT / "config")
+
+
+def test_no_option_of_a_launcher_is_a_line_of_its_own_in_a_job_s_script():
+    # control: submitit would write it so
+    from submitit.slurm.slurm import _make_sbatch_string
+
+    script = _make_sbatch_string("true", "folder", comment="x\ntouch marker")
+    assert "touch marker'" in script.splitlines()
+    with pytest.raises(ValueError, match=r"hydra\.launcher\.comment: expected one line of text"):
+        check_hydra({"launcher": {"comment": "x\ntouch marker"}}, ["hydra.launcher.comment"])
+
+
+def test_a_search_path_that_leads_elsewhere_is_refused_before_anything_there_is_imported(tmp_path, monkeypatch):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "__init__.py").write_text(f"import os; os.mkdir({str(tmp_path / 'marker')!r})")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for entry in ("pkg://theirs", f"file://{tmp_path}", str(tmp_path), "structured://", "pkg://erc.x/../../theirs"):
+        with pytest.raises(ValueError, match=r"hydra\.searchpath: expected a list of places in this package"):
+            check_command_line(["experiment=demo", f"hydra.searchpath=['{entry}']"], ROOT / "config")
+    assert not (tmp_path / "marker").exists()
+    __import__("theirs")  # control
+    assert (tmp_path / "marker").exists()
+
+
+def test_a_search_path_in_a_file_is_looked_at_too(tmp_path):
+    (tmp_path / "mine.yaml").write_text("defaults: [train, _self_]\nhydra: {searchpath: ['pkg://os']}\n")
+    with pytest.raises(ValueError, match=r"hydra\.searchpath: .*pkg://os"):
+        check_command_line(["--config-dir", str(tmp_path), "--config-name", "mine"], ROOT / "config")
+
+
+def test_this_package_and_the_folder_of_config_dir_may_be_searched(tmp_path):
+    given = ["--config-dir", str(tmp_path), "experiment=demo"]
+    check_command_line([*given, f"hydra.searchpath=['pkg://erc.model','file://{tmp_path}']"], ROOT / "config")
+
+
 # --- the program's own part --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("target", "group"),

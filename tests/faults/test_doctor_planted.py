@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from erc.data import EMOTIONS
 from erc.doctor.diagnosis import diagnose_corpus
 from erc.doctor.findings import Finding, exit_code
-from erc.labels import EMOTIONS
 from erc.synthetic import write
 
 FOLDERS = {"kemdy19": "KEMDy19", "kemdy20": "KEMDy20_v1_1"}
@@ -272,6 +272,54 @@ def swap_bytes(samples: np.ndarray) -> np.ndarray:
     return samples.astype("<i2").byteswap()
 
 
+def one_value(first_column: int, value: str) -> Callable[[Path], None]:
+    """All ten raters give one value in session 9: of emotion (0) or valence (1)."""
+
+    def plant(folder: Path) -> None:
+        start = FIRST["kemdy19" if folder.name == "KEMDy19" else "kemdy20"] + first_column
+
+        def change(row: list[str]) -> None:
+            row[start::3] = [value] * 10
+
+        edit(folder, change, sessions=(9,))
+
+    return plant
+
+
+def one_vote(folder: Path) -> None:
+    """In session 9, the other raters have the first one's ratings."""
+    first = FIRST["kemdy19" if folder.name == "KEMDy19" else "kemdy20"]
+
+    def change(row: list[str]) -> None:
+        row[first:] = row[first : first + 3] * 10
+
+    edit(folder, change, sessions=(9,))
+
+
+def lose_emotion(folder: Path) -> None:
+    first = FIRST["kemdy19" if folder.name == "KEMDy19" else "kemdy20"]
+
+    def change(row: list[str]) -> None:
+        row[first::3] = ["neutral" if cell in ("disgust", "disqust") else cell for cell in row[first::3]]
+
+    edit(folder, change)
+
+
+def only_tags(folder: Path) -> None:
+    for path in wavs(folder, 9):
+        replace(path.with_suffix(".txt"), b"n/ l/\n")
+
+
+def other_letter(folder: Path) -> None:
+    """The other letter for the sex of session 9's first speaker, in the ids and the file names."""
+    who = wavs(folder, 9)[0].name[16:24]
+    other = who[:-1] + ("M" if who[-1] == "F" else "F")
+    for path in list(folder.glob("wav/Session09/*")):
+        path.rename(path.with_name(path.name.replace(who, other)))
+    for path in folder.glob("annotation/Sess09*"):
+        replace(path, path.read_bytes().replace(who.encode(), other.encode()))
+
+
 BOTH = ("kemdy19", "kemdy20")
 
 DEFECTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str, str]] = {
@@ -352,6 +400,12 @@ DEFECTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str, str]] = {
     ),
     "a rater of one emotion": (raters(6, emotion=lambda _: "sad"), BOTH, "rater agreement", "rater 6.*emotion sad"),
     "a rater of other emotions": (raters(7, emotion=NEXT.get), BOTH, "rater agreement", "rater 7.*contradict"),
+    "one valence in a session": (one_value(1, "3"), BOTH, "rater agreement", r"\(session 9\) are constant: valence 3"),
+    "one emotion in a session": (one_value(0, "sad"), BOTH, "rater agreement", r"\(session 9\) .* emotion sad"),
+    "one vote for ten in a session": (one_vote, BOTH, "copied ratings", "sessions 9. equals"),
+    "an emotion is lost": (lose_emotion, BOTH, "rater agreement", "never gave disgust"),
+    "only tags in a session": (only_tags, BOTH, "tag-only transcripts", "Most of the session: 9"),
+    "a wrong letter for the sex": (other_letter, ("kemdy20",), "speaker sex", r"session 9\) sounds"),
     "audio twice in two folds": (duplicate(5), BOTH, "duplicate audio", "1 of them in two folds"),
 }
 
@@ -428,3 +482,14 @@ def test_a_clean_corpus_of_any_size_is_sound(sessions, segments, seed, tmp_path)
         assert exit_code(findings) == 0
         for path in tmp_path.glob("*/SAMPLE_CORPUS.txt"):  # then it could be taken for the published one
             path.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(21, 24))
+@pytest.mark.parametrize(("sessions", "segments", "seconds"), [(1, 12, 0.6), (2, 5, 1.0), (10, 3, 1.5), (40, 2, 0.5)])
+def test_a_clean_corpus_of_any_seed_is_sound_alone_too(sessions, segments, seconds, seed, tmp_path):
+    write(root=str(tmp_path), sessions=sessions, segments=segments, seed=seed, seconds=seconds, bio=False)
+    for name in ("kemdy19-kemdy20", "kemdy19", "kemdy20"):
+        findings = diagnose_corpus(tmp_path, name, exclude="none" if seed % 2 else "paper")
+        assert [one for one in findings if one.severity in ("warning", "problem")] == [], name
+        assert exit_code(findings) == 0

@@ -106,3 +106,23 @@ def test_every_requirement_is_locked():
 def test_requirements_exclude_what_is_malicious():
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert re.search(r"^pytorch-lightning.*!=2\.6\.2,!=2\.6\.3", text, flags=re.MULTILINE)
+
+
+# --- actions of the workflows -----------------------------------------------------------------------------------------
+def unpinned(text: str) -> list[str]:
+    """Actions that are not named by a commit with its version behind it; a tag can be moved to other code."""
+    used = re.findall(r"uses:\s*(.*\S)", text)
+    return [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_every_action_is_named_by_its_commit_and_may_only_read(path):
+    text = path.read_text(encoding="utf-8")
+    assert "uses:" in text and unpinned(text) == []
+    assert re.search(r"^permissions:\n  contents: read\n", text, re.MULTILINE)
+    assert text.count("actions/checkout@") == text.count("persist-credentials: false")
+
+
+def test_an_action_of_a_tag_would_be_found():
+    assert unpinned("- uses: actions/checkout@v4\n") == ["actions/checkout@v4"]
+    assert unpinned(f"- uses: actions/checkout@{'0' * 40}\n") != []

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kemd_views import builds, open_small
 
 from erc.mistakes import is_explained, told_plainly
 
@@ -56,6 +57,8 @@ def test_the_whole_error_can_be_asked_for(tmp_path):
         ["train.py", "experiment=demo", "optim.lr.heads=-1"],
         ["train.py", "~dataset"],
         ["-m", "erc", "dataset", "--root=nowhere"],
+        ["-m", "fire", "erc.datasets", "HF_KEMD", "--mode=nonsense"],
+        ["-m", "fire", "erc.datasets", "HF_KEMD", "--root=nowhere"],
         ["-m", "erc", "table", "nowhere"],
         ["evaluate.py", "nowhere"],
     ],
@@ -79,6 +82,37 @@ def test_what_is_written_is_private(tmp_path):
         (path.is_dir(), path.stat().st_mode & 0o777) for path in [tmp_path / "new", *(tmp_path / "new").rglob("*")]
     }
     assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_in_python_the_data_set_raises_as_before(tmp_path):
+    code = "import erc.datasets as d\ntry: d.HF_KEMD(root='nowhere')\nexcept FileNotFoundError: print('raised')"
+    ended = run("-c", f"{code}\nd.HF_KEMD(root='nowhere')", cwd=tmp_path)
+    assert ended.stdout == "raised\n" and "Traceback" in ended.stderr and ended.returncode == 1
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_run_folder_that_was_open_becomes_private_and_those_above_it_stay(tmp_path):
+    from erc.training import Identity
+    from erc.training.run_folder import enter
+
+    run_dir = tmp_path / "above" / "run"
+    run_dir.mkdir(parents=True)
+    for folder in (run_dir.parent, run_dir):
+        folder.chmod(0o755)
+    enter(run_dir, Identity({}, "", {}))
+    assert (mode_of(run_dir), mode_of(run_dir.parent)) == (0o700, 0o755)
+
+
+@pytest.mark.usefixtures("as_in_a_new_process")
+def test_a_build_that_was_open_becomes_private_and_the_cache_folder_stays(small, cache):
+    (build,) = builds(cache)
+    for folder in (cache, build):
+        folder.chmod(0o755)
+    open_small(small, cache)
+    assert (mode_of(build), mode_of(cache)) == (0o700, 0o755)
 
 
 @pytest.mark.parametrize("program", ["train.py", "evaluate.py", "erc/__main__.py", "erc/grid/__main__.py"])

@@ -7,11 +7,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from stand_ins import write_finished_cell
 
-from erc.grid import asked_for, options as grid_options, overview, program, running
+from erc.grid import asked_for, options as grid_options, overview, pool, program
 from erc.report import grid_results, tables
 from erc.training import grid_identity
 from erc.training.identity import Identity
@@ -23,7 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 def started(monkeypatch) -> list[list[str]]:
     """Commands that the driver began; none of them trains."""
     found: list[list[str]] = []
-    monkeypatch.setattr(running.subprocess, "run", lambda command, **_: found.append(command))
+
+    def ended(command: list[str], log: Path, *_: object) -> SimpleNamespace:
+        found.append(command)
+        log.parent.rmdir()
+        return SimpleNamespace(poll=lambda: 0, terminate=lambda: None, kill=lambda: None)
+
+    monkeypatch.setattr(pool, "Guarded", ended)
     return found
 
 

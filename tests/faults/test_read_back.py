@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from stand_ins import result_of, write_finished_cell
 
+from erc.data import KEMD
 from erc.evaluation import check_result, read_predictions
 from erc.grid import overview
 from erc.report import grid_results, tables
@@ -80,7 +81,7 @@ def test_a_cut_predictions_file_leaves_its_cell_out_and_is_named(grid, has_hash)
 )
 def test_a_changed_figure_is_found_even_where_the_result_has_no_hash(grid, column):
     drop_hash(grid / CELL)
-    table = read_predictions(grid / CELL / "predictions.csv")
+    table = read_predictions(grid / CELL / "predictions.csv", KEMD)
     row = int(np.flatnonzero(~table["is_tied"])[0])
     value = table.loc[row, column]
     table.loc[row, column] = (

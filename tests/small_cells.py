@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 import train  # noqa: F401  registers the configuration's resolvers
 from erc.training.run import train_fold
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
+CONFIG = Path(__file__).resolve().parents[1] / "config"
 
 
 class Cut(Exception):
