@@ -35,7 +35,7 @@ def requirement_files() -> dict[str, str]:
     """Content of both files, from pyproject.toml."""
     project = pyproject()["project"]
     extras = project["optional-dependencies"]
-    dev = [line for line in extras["dev"] if not line.startswith("erc[")] + extras["lora"]
+    dev = [line for line in extras["dev"] if not line.startswith("erc[")] + extras["lora"] + extras["classical"]
     lists = {"requirements.txt": project["dependencies"], "requirements-dev.txt": sorted(dev)}
     return {name: HEADERS[name] + "".join(f"{line}\n" for line in lines) for name, lines in lists.items()}
 
