@@ -6,6 +6,9 @@ Processes that prepare batches (workers) end with the run, whatever they do: one
 from __future__ import annotations
 
 import atexit
+import contextlib
+import signal
+import threading
 import weakref
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -186,13 +189,29 @@ class _Batches:
 
 
 def kill(workers: list[BaseProcess]) -> None:
-    """Ends processes at once (SIGKILL), those too that hang or were stopped."""
-    for worker in workers:
-        try:
-            worker.kill()
-            worker.join(timeout=5)
-        except ValueError:  # it is closed already
-            continue
+    """Ends processes at once (SIGKILL), those too that hang or were stopped.
+
+    Meanwhile torch's handler of SIGCHLD is off: it would raise an error about the workers that are killed here.
+    """
+    with _no_word_of_children():
+        for worker in workers:
+            with contextlib.suppress(ValueError):  # it is closed already
+                worker.kill()
+                worker.join(timeout=5)
+
+
+@contextlib.contextmanager
+def _no_word_of_children() -> Iterator[None]:
+    """Within the block no Python code runs when a child ends; only the main thread may say so, and only there it would run."""
+    handler = signal.getsignal(signal.SIGCHLD)
+    if handler is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
 
 
 # registered after that of multiprocessing, whose module is imported above, so it runs before it

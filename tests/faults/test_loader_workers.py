@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from erc.training import loaders
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,3 +95,47 @@ def test_a_worker_that_is_killed_ends_the_program_and_is_told(tmp_path):
     code, told, _, lives = run(tmp_path, signal.SIGKILL, "ours")
     assert code == 1 and not lives
     assert re.search(r"got the end of 1 of 1 \(exit code -9; .*dataloader\.num_workers", told), told
+
+
+# --- in this process --------------------------------------------------------------------------------------------------
+class Failing:
+    """Batches of workers, the first of which is an error."""
+
+    def __init__(self, workers: list, error: BaseException) -> None:
+        self._workers, self._error = workers, error
+
+    def __len__(self) -> int:
+        return 1
+
+    def __next__(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("ends_first", "error", "expected", "said"),
+    [
+        (False, RuntimeError("DataLoader timed out after 3 seconds"), RuntimeError, "in time: expected one within 3 s"),
+        (
+            True,
+            RuntimeError("DataLoader worker exited unexpectedly"),
+            RuntimeError,
+            "got the end of 1 of 1 .exit code -9",
+        ),
+        (False, RuntimeError("of another kind"), RuntimeError, "of another kind"),
+        (False, KeyboardInterrupt(), KeyboardInterrupt, ""),
+        (False, ValueError("in collate"), ValueError, "in collate"),
+    ],
+)
+def test_whatever_ends_an_epoch_ends_its_workers_and_leaves_signals_as_they_were(ends_first, error, expected, said):
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True)
+    worker.start()
+    if ends_first:
+        worker.kill()
+        worker.join()
+    before = signal.getsignal(signal.SIGCHLD)
+    batches = loaders._Batches(Failing([worker], error), 3)
+    assert iter(batches) is batches and len(batches) == 1
+    with pytest.raises(expected, match=said):
+        next(batches)
+    assert worker.exitcode == -signal.SIGKILL
+    assert signal.getsignal(signal.SIGCHLD) is before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,10 @@ from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from erc.datasets import HF_Manifest
 from erc.labels import LabelSpace
-from erc.training import EgemapsSVM, read_result
-from erc.training.read_back import finished_result
+from erc.training import EgemapsSVM, Identity, finished_result, read_result
+from erc.training.run import _fit_classical, make_classical
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = LabelSpace(("low", "high", "never"), ("valence",), (1.0, 5.0))
@@ -110,13 +112,41 @@ def test_a_single_emotion_and_a_dimension_without_ratings_are_refused(model):
         model.fit_predict(view(range(4), valence=[float("nan")] * 4), view(range(4)))
 
 
+def test_a_fitted_fold_is_written_as_that_of_a_network(tmp_path, capsys):
+    write_corpus(tmp_path)
+    views = tuple(
+        HF_Manifest(str(tmp_path / "segments.csv"), mode, 0, str(tmp_path / "cache"), n_folds=2, protocol="last")
+        for mode in ("train", "valid", "test")
+    )
+    config = {
+        "run_dir": str(tmp_path / "run"), "dataset": {"validation_fold": 0, "cache_dir": str(tmp_path / "cache")},
+        "protocol": "last", "seed": 42, "n_threads": 1, "target": {"kind": "hard"},
+    }  # fmt: skip
+    model = make_classical({"fusion": functools.partial(EgemapsSVM, c=0.1)}, config)
+    assert model is not None and model.c == 0.1
+    (tmp_path / "run").mkdir()
+    names = {"experiment": "scratch", "fusion": "egemaps_svm", "target": "hard"}
+    written = _fit_classical(model, names, config, Identity({}, "data", {}), views)
+    stored = finished_result(tmp_path / "run")
+    assert stored == written and stored["n_reported_on"] == 12 and stored["selected"]["epoch"] == 0
+    assert stored["selected"]["metrics"]["uar"] == stored["history"][0]["valid/uar"] > 0.9
+    assert "Fitting egemaps_svm, fold 0" in capsys.readouterr().out
+    assert make_classical({"fusion": functools.partial(dict)}, config) is None
+    with pytest.raises(ValueError, match="expected target=hard, got soft"):
+        make_classical({"fusion": functools.partial(EgemapsSVM)}, config | {"target": {"kind": "soft"}})
+
+
 # --- as a run ---------------------------------------------------------------------------------------------------------
-def train(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def write_corpus(folder: Path) -> None:
     rows = []
     for number in range(24):
         write_tone(folder / f"{number}.wav", 0.5, hertz=150 + 250 * (number % 2) + 5 * (number // 6))
         rows.append({"file": f"{number}.wav", "speaker": f"s{number // 6}", "text": "a", "emotion": "ab"[number % 2]})
     write_csv(folder / "segments.csv", rows)
+
+
+def train(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    write_corpus(folder)
     typed = ["experiment=scratch", "dataset=manifest", f"dataset.path={folder / 'segments.csv'}", "dataset.n_folds=2"]
     typed += [f"dataset.cache_dir={folder / 'cache'}", f"hydra.run.dir={folder / 'run'}", *options]
     return subprocess.run([sys.executable, "train.py", *typed], cwd=ROOT, capture_output=True, text=True, timeout=280)
