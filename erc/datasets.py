@@ -178,8 +178,8 @@ class HF_KEMD(SegmentDataset):
         """See ``SegmentDataset.fingerprint_of``; files whose checksum is not kept yet are read for it."""
         from erc.data import corpora_fingerprint
 
-        named = {"dataset_name": "kemdy19-kemdy20", "root": "data", "cache_dir": "cache"} | options
-        return corpora_fingerprint(named["dataset_name"], str(base / named["root"]), str(base / named["cache_dir"]))
+        folders = (str(base / cls.option(options, name)) for name in ("root", "cache_dir"))
+        return corpora_fingerprint(cls.option(options, "dataset_name"), *folders)
 
     @classmethod
     def count_folds(cls, options: dict[str, Any], base: Path) -> int:
@@ -189,17 +189,17 @@ class HF_KEMD(SegmentDataset):
     @classmethod
     def about(cls, options: dict[str, Any], base: Path) -> About:
         """See ``SegmentDataset.about``."""
-        corpora = parse_dataset_name(options.get("dataset_name", "kemdy19-kemdy20"))
-        folders = [find_folder(corpus, str(base / options.get("root", "data"))) for corpus in corpora]
+        corpora = parse_dataset_name(cls.option(options, "dataset_name"))
+        folders = [find_folder(corpus, str(base / cls.option(options, "root"))) for corpus in corpora]
         return About(KEMD, tuple(corpus.name for corpus in corpora), any(map(is_synthetic, folders)))
 
     @classmethod
     def complaints(cls, options: dict[str, Any]) -> list[str]:
         """See ``SegmentDataset.complaints``."""
         found = []
-        for corpus in parse_dataset_name(options.get("dataset_name", "kemdy19-kemdy20")):
+        for corpus in parse_dataset_name(cls.option(options, "dataset_name")):
             try:
-                find_folder(corpus, options.get("root", "data"))
+                find_folder(corpus, cls.option(options, "root"))
             except OSError as err:
                 found.append(str(err))
         return found

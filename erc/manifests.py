@@ -8,7 +8,6 @@ Look: ``python -m fire erc.datasets HF_Manifest --path=corpus/segments.csv --val
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -155,13 +154,8 @@ class HF_Manifest(SegmentDataset):
     @classmethod
     def fingerprint_of(cls, options: dict[str, Any], base: Path) -> str:
         """See ``SegmentDataset.fingerprint_of``; files whose checksum is not kept yet are read for it."""
-        given = inspect.signature(cls).bind_partial(**options)
-        given.apply_defaults()
-        names = ("emotions", "scale", "label_map", "n_folds", "fold_seed", "allow_outside", "allow_shared_speakers")
-        check_path(options.get("path"))
-        path, cache_dir = base / options["path"], base / given.arguments["cache_dir"]
-        segments = read_segment_list(path, make_segment_list_options(*(given.arguments[name] for name in names)))
-        table = with_audio_checksums(segments, path.absolute().parent, cache_dir)
+        segments, cache_dir = _segments_of(options, base), base / cls.option(options, "cache_dir")
+        table = with_audio_checksums(segments, (base / options["path"]).absolute().parent, cache_dir)
         return f"{SegmentBuild(segments, _present(table), cache_dir).fingerprint}-{folds_fingerprint(segments)}"
 
     @classmethod

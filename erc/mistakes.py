@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -23,6 +23,12 @@ KINDS = (ArithmeticError, ImportError, OSError, RuntimeError, ValueError)
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
+
+
+def listed(lines: Sequence[object], at_most: int) -> str:
+    """The first lines, indented, and how many there are besides."""
+    rest = f"\n  and {len(lines) - at_most:,} more" if len(lines) > at_most else ""
+    return "\n".join(f"  {line}" for line in lines[:at_most]) + rest
 
 
 def is_explained(err: BaseException) -> bool:

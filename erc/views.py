@@ -5,6 +5,7 @@ A *view* is the segments of one mode, fold and selection. It takes its rows from
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from datasets import Dataset
 
 from erc.data import BadSegment, Build, Note
 from erc.labels import LabelSpace
+from erc.mistakes import listed
 
 OnBadSegment = Literal["raise", "skip"]
 
@@ -105,6 +107,11 @@ class SegmentDataset:
         """What is said of each corpus that the options name and that is not there."""
         raise NotImplementedError
 
+    @classmethod
+    def option(cls, options: dict[str, Any], name: str) -> Any:
+        """Value of an argument among the options of a configuration; its default where they do not name it."""
+        return options.get(name, inspect.signature(cls).parameters[name].default)
+
     def __len__(self) -> int:
         """Number of segments."""
         return len(self.ds)
@@ -170,6 +177,4 @@ def report_bad(bad: list[BadSegment], on_bad_segment: OnBadSegment) -> None:
 
 def name_some(bad: list[BadSegment]) -> str:
     """A line for each of the first bad segments, and the number of the others."""
-    named = "\n".join(f"  {problem}" for problem in bad[:MAX_NAMED])
-    rest = f"\n  and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
-    return f"Each is named with its file:\n{named}{rest}\n"
+    return f"Each is named with its file:\n{listed(bad, MAX_NAMED)}\n"

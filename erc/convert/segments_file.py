@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from erc.files import write_atomically
+from erc.mistakes import listed
 
 Row = dict[str, object]
 
@@ -45,12 +46,9 @@ class Found:
             ValueError: With all of them.
         """
         if self.mistakes:
-            shown = "\n".join(f"  {one}" for one in self.mistakes[:MAX_SHOWN])
-            rest = len(self.mistakes) - MAX_SHOWN
-            more = f"\n  and {rest} more" if rest > 0 else ""
             raise ValueError(
                 f"{len(self.mistakes)} mistakes in the corpus's files; nothing was written. Correct the files, or unpack "
-                f"the corpus again:\n{shown}{more}"
+                f"the corpus again:\n{listed(self.mistakes, MAX_SHOWN)}"
             )
 
 

@@ -54,12 +54,10 @@ def with_checksums(corpus: Corpus, table: pd.DataFrame, cache_dir: Path) -> pd.D
         table: Rows of the corpus (``segments.COLUMNS``).
         cache_dir: Where the checksums are kept; it is made where files must be read.
     """
-    wanted = {
-        f"{row['segment_id']}.wav {row['wav_bytes']} {row['wav_mtime_ns']}": row["wav_path"] for row in _rows(table)
-    }
-    wanted |= {
-        f"{row['segment_id']}.txt {row['txt_bytes']} {row['txt_mtime_ns']}": row["txt_path"] for row in _rows(table)
-    }
+    wanted: dict[str, str] = {}
+    for kind in ("wav", "txt"):
+        columns = (table[name] for name in ("segment_id", f"{kind}_bytes", f"{kind}_mtime_ns", f"{kind}_path"))
+        wanted |= {f"{name}.{kind} {size} {mtime}": path for name, size, mtime, path in zip(*columns, strict=True)}
     found = known_checksums(corpus.name, wanted, cache_dir)
     return table.assign(wav_xxh3=found[: len(table)], txt_xxh3=found[len(table) :])
 
@@ -91,11 +89,6 @@ def file_checksum(path: str | Path, max_bytes: int) -> str:
         while block := file.read(1 << 22):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _rows(table: pd.DataFrame) -> list[dict]:
-    columns = ["segment_id", "wav_path", "txt_path", "wav_bytes", "txt_bytes", "wav_mtime_ns", "txt_mtime_ns"]
-    return table[columns].to_dict("records")
 
 
 def _read_missing(name: str, path: Path, wanted: dict[str, str], max_bytes: int) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from erc.data.source_files import read_regular
+from erc.mistakes import listed
 
 MAX_TABLE_BYTES = 300_000_000
 """Of the file. A million segments with long transcripts have about 200 million."""
@@ -47,9 +48,8 @@ class TableError(ValueError):
 
     def __init__(self, path: Path, mistakes: list[str]) -> None:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes):,} mistakes"
-        rest = f"\n  and {len(mistakes) - MAX_NAMED:,} more" if len(mistakes) > MAX_NAMED else ""
-        named = "\n".join(f"  {mistake}" for mistake in mistakes[:MAX_NAMED])
-        super().__init__(f"A table of segments must be sound: {path} has {count}.\n{named}{rest}\nCorrect the table.")
+        named = listed(mistakes, MAX_NAMED)
+        super().__init__(f"A table of segments must be sound: {path} has {count}.\n{named}\nCorrect the table.")
         self.mistakes = mistakes
 
 

@@ -15,6 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 import yaml
@@ -124,14 +125,33 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     gathered = module.gathered()
     if not trainer.is_global_zero:
         return None
-    table = predictions_table(test.ds, test.label_space, gathered)
     seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
     facts = names | make_facts(config, identity, train, valid, test) | {"seconds": round(seconds, 2)}
     facts["target_options"] = data.collate.target_options
-    result = make_result(table, truth_table(train.ds, train.label_space), history.rows, epoch, facts)
-    write_fold(run_dir, table, result, gathered)
+    result = _write_result(run_dir, train, test, gathered, history.rows, epoch, facts)
     drop_checkpoints(run_dir, (LAST, PREVIOUS) if config["resume"] is True else (PREVIOUS,))
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
+    return _told(result, run_dir)
+
+
+def _write_result(
+    run_dir: Path,
+    train: SegmentDataset,
+    test: SegmentDataset,
+    gathered: dict[str, np.ndarray],
+    history: list[dict],
+    epoch: int,
+    facts: dict,
+) -> dict:
+    """Writes the files of a finished fold; returns the content of ``result.json``. See ``make_result``."""
+    table = predictions_table(test.ds, test.label_space, gathered)
+    result = make_result(table, truth_table(train.ds, train.label_space), history, epoch, facts)
+    write_fold(run_dir, table, result, gathered)
+    return result
+
+
+def _told(result: dict, run_dir: Path) -> dict:
+    """The result, after its main figures and its place were printed."""
     print(summary_text(result))
     print(f"Result: {run_dir / 'result.json'}", flush=True)
     return result
@@ -171,15 +191,14 @@ def _fit_classical(
         flush=True,
     )
     gathered = model.fit_predict(train, test)
-    table = predictions_table(test.ds, test.label_space, gathered)
     seconds = round(time.monotonic() - started, 2)
-    row = {f"valid/{name}": float(value) for name, value in evaluate_table(table, test.label_space).items()}
+    metrics = evaluate_table(predictions_table(test.ds, test.label_space, gathered), test.label_space)
+    row = {f"valid/{name}": float(value) for name, value in metrics.items()}
     facts = names | make_facts(config, identity, train, valid, test) | {"seconds": seconds}
     history = [{"epoch": 0, "step": 0, "seconds": seconds, **row}]
-    result = make_result(table, truth_table(train.ds, train.label_space), history, 0, facts)
-    write_fold(run_dir, table, result, gathered)
-    print(f"\n{summary_text(result)}\nResult: {run_dir / 'result.json'}", flush=True)
-    return result
+    result = _write_result(run_dir, train, test, gathered, history, 0, facts)
+    print()
+    return _told(result, run_dir)
 
 
 def _first_line(

@@ -62,15 +62,14 @@ def score_again(
     processors = load_processors(config)
     train, valid, _ = make_views(parts["dataset"], config)
     scored = parts["dataset"](mode=mode, validation_fold=fold, protocol=config["protocol"])
-    collate = make_collator(parts, config, processors, train)
-    table, epoch = _predict(parts, config, collate, path, scored)
-
     known = finished_result(run_dir) or {}
     if known and label_space_of(known) != scored.label_space:
         differing = "; ".join(label_space_of(known).differences(scored.label_space))
         raise ValueError(
             f"A run is scored on the label space that it was trained on: {run_dir} differs in {differing}."
         )
+    collate = make_collator(parts, config, processors, train)
+    table, epoch = _predict(parts, config, collate, path, scored)
     facts = make_facts(config, identify(config, train.fingerprint), train, valid, scored)
     # what the run was, not what the same options would be today
     facts["target_options"] = collate.target_options

@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests of the page, where there is one."""
+"""Figures without UMAP and without files; a headless Chromium for the tests of the page, where there is one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,39 @@ import json
 import shutil
 import time
 
+import numpy as np
 import pytest
 from browsing import bring
+
+from erc.report import projection
+from erc.report.figures import drawing
+from erc.report.page import embedding_map
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SWITCHES = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage"
 )
+
+
+@pytest.fixture
+def quick_map(monkeypatch):
+    """Principal components in place of UMAP, whose compiler takes half a minute."""
+
+    def project(embedding, seed=42):
+        centred = embedding - embedding.mean(axis=0)
+        return centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+
+    monkeypatch.setattr(projection, "project", project)
+    monkeypatch.setattr(embedding_map, "project", project)
+
+
+@pytest.fixture
+def kept(monkeypatch, quick_map):
+    """Figures by name in place of files: writing is what takes the time."""
+    found = {}
+    monkeypatch.setattr(drawing, "save", lambda fig, stem, vector: found.__setitem__(stem.name, fig))
+    return found
 
 
 @pytest.fixture

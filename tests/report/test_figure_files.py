@@ -49,25 +49,6 @@ def test_saved_files_have_their_size_and_are_the_same_again(rng, tmp_path, vecto
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
 
 
-@pytest.fixture
-def quick_map(monkeypatch):
-    """Principal components in place of UMAP, whose compiler takes half a minute."""
-
-    def project(embedding, seed=42):
-        centred = embedding - embedding.mean(axis=0)
-        return centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
-
-    monkeypatch.setattr(projection, "project", project)
-
-
-@pytest.fixture
-def kept(monkeypatch, quick_map):
-    """Figures by name in place of files: writing is what takes the time."""
-    found = {}
-    monkeypatch.setattr(drawing, "save", lambda fig, stem, vector: found.__setitem__(stem.name, fig))
-    return found
-
-
 @pytest.fixture(scope="module")
 def written_grid(tmp_path_factory):
     grid, rng = tmp_path_factory.mktemp("figures") / "grid", np.random.default_rng(0)

@@ -19,10 +19,10 @@ from sklearn.metrics import f1_score
 from test_figure_style import drawn_texts, overlaps
 
 from erc.evaluation import Columns, disagreement, read_predictions
-from erc.report import grid_results, projection, raters, tables
+from erc.report import grid_results, raters, tables
 from erc.report.figures import corpus_overview, curves, drawing, over_folds
 from erc.report.figures.spec import GridView
-from erc.report.page import building, embedding_map as page_embedding_map
+from erc.report.page import building
 
 SPACES = {"five": FIVE, "twelve": TWELVE, "one vote": ONE_VOTE}
 
@@ -31,26 +31,6 @@ SPACES = {"five": FIVE, "twelve": TWELVE, "one vote": ONE_VOTE}
 def grids(tmp_path_factory):
     folder = tmp_path_factory.mktemp("grids")
     return {name: write_grid(folder / name.replace(" ", "_"), space) for name, space in SPACES.items()}
-
-
-@pytest.fixture
-def quick_map(monkeypatch):
-    """Principal components in place of UMAP, whose compiler takes half a minute."""
-
-    def project(embedding, seed=42):
-        centred = embedding - embedding.mean(axis=0)
-        return centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
-
-    monkeypatch.setattr(projection, "project", project)
-    monkeypatch.setattr(page_embedding_map, "project", project)
-
-
-@pytest.fixture
-def kept(monkeypatch, quick_map):
-    """Figures by name in place of files."""
-    found = {}
-    monkeypatch.setattr(drawing, "save", lambda fig, stem, vector: found.__setitem__(stem.name, fig))
-    return found
 
 
 def draw(grid, out_dir):
