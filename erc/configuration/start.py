@@ -70,10 +70,15 @@ def _check_parts(config: Any) -> None:
 
 def _composing(do: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Does a step of Hydra's, whose errors of any kind become one of our own."""
+    from hydra.errors import OverrideParseException
+
     try:
         return do(*args, **kwargs)
     except Exception as err:
-        raise ValueError(f"The options must compose: {str(err).strip()}") from err
+        hint = ""
+        if isinstance(err, OverrideParseException):
+            hint = "\nA value with spaces, or with letters such as Hangul, needs quotes of its own: 'name=\"value\"'."
+        raise ValueError(f"The options must compose: {str(err).strip()}{hint}") from err
 
 
 @contextmanager

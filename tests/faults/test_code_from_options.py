@@ -253,6 +253,7 @@ def test_outputs_stay_in_the_run_folder(override, tmp_path):
         ("trainer=3", "The options must compose"),
         ("seed=${nothing}", "The options must compose: Interpolation key 'nothing'"),
         ("optim.lr=[", "The options must compose"),
+        ("dataset.cache_dir=/자료", "The options must compose(.|\\n)*needs quotes of its own: 'name=\"value\"'"),
         ("fusion=nothing", "The options must compose: .*nothing"),
     ],
 )
