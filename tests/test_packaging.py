@@ -35,7 +35,8 @@ def requirement_files() -> dict[str, str]:
     """Content of both files, from pyproject.toml."""
     project = pyproject()["project"]
     extras = project["optional-dependencies"]
-    dev = [line for line in extras["dev"] if not line.startswith("erc[")] + extras["lora"] + extras["classical"]
+    dev = [line for line in extras["dev"] if not line.startswith("erc[")]
+    dev += [line for name in ("lora", "classical", "app", "onnx") for line in extras[name]]
     lists = {"requirements.txt": project["dependencies"], "requirements-dev.txt": sorted(dev)}
     return {name: HEADERS[name] + "".join(f"{line}\n" for line in lines) for name, lines in lists.items()}
 
