@@ -1,4 +1,8 @@
+from .configuration import EmotionModelConfig as EmotionModelConfig
 from .emotion_model import EmotionModel as EmotionModel, Prediction as Prediction
 from .encoders import AudioEncoder as AudioEncoder, Encoder as Encoder, TextEncoder as TextEncoder
 from .pretrained import load_feature_extractor as load_feature_extractor, load_tokenizer as load_tokenizer
+from .processor import EmotionProcessor as EmotionProcessor
+from .recognition_model import EmotionOutput as EmotionOutput, EmotionRecognitionModel as EmotionRecognitionModel
+from .saving import WEIGHTS as WEIGHTS, SavedModel as SavedModel, load_model as load_model, save_model as save_model
 from .spectrogram import SpectrogramEncoder as SpectrogramEncoder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ class EmotionModel(nn.Module):
         label_space: As given.
         encoders: The encoders that were built, by modality.
         unused: Modalities that were offered and that the fusion does not read.
+        fusion_options: ``name`` of the fusion's class and its arguments without ``dims``; what a saved model needs.
 
     Raises:
         ValueError: There is no encoder for a modality that the fusion reads.
@@ -61,6 +63,7 @@ class EmotionModel(nn.Module):
         built = {modality: encoders[modality]() for modality in modalities}
         self.encoders = nn.ModuleDict(built)
         self.fusion = fusion(dims={modality: encoder.dim for modality, encoder in built.items()})
+        self.fusion_options = {"name": fusion_class.__name__, **arguments_of(fusion_class, fusion)}
         self.heads = Heads(self.fusion.dim, label_space)
 
     def parts(self) -> dict[str, nn.Module]:
@@ -85,3 +88,10 @@ class EmotionModel(nn.Module):
         fused = self.fusion(sequences, masks)
         emotion_logits, va = self.heads(fused)
         return Prediction(emotion_logits, va, fused)
+
+
+def arguments_of(fusion_class: Any, fusion: Any) -> dict[str, Any]:
+    """Arguments that a fusion is made with, those by default as well, without ``dims``."""
+    given = inspect.signature(fusion_class).bind_partial(**getattr(fusion, "keywords", {}))
+    given.apply_defaults()
+    return {name: value for name, value in given.arguments.items() if name != "dims"}

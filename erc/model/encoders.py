@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import torch
 from annotated_types import Ge, Interval
 from torch import nn
-from transformers import RobertaModel, Wav2Vec2Model
+from transformers import AutoModel, PreTrainedConfig, RobertaModel, Wav2Vec2Model
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from erc.model.pretrained import TINY, adapt, load_encoder, tiny_audio_config, tiny_text_config
@@ -70,6 +70,22 @@ class AudioEncoder(Encoder):
             if name == TINY
             else load_encoder("audio", name, revision, overrides)
         )
+        self._take(model, name)
+        if freeze_feature_encoder:
+            # what the model's freeze_feature_encoder does; HubertModel has no such method
+            model.feature_extractor._freeze_parameters()
+        self.model = adapt(model, freeze, gradient_checkpointing, lora_rank, ["q_proj", "v_proj"])
+
+    @classmethod
+    def from_config(cls, config: PreTrainedConfig) -> AudioEncoder:
+        """An encoder with new weights, in the form that a configuration says; for weights that are loaded afterwards."""
+        encoder = cls.__new__(cls)
+        nn.Module.__init__(encoder)
+        encoder._take(AutoModel.from_config(config), config.model_type)
+        return encoder
+
+    def _take(self, model: Any, name: str) -> None:
+        """Makes a Hugging Face model the encoder's own."""
         if not hasattr(model, "_get_feat_extract_output_lengths"):
             raise ValueError(
                 f"Audio encoders must be of the wav2vec2 family (wav2vec2, HuBERT, WavLM): {name} is a "
@@ -80,10 +96,7 @@ class AudioEncoder(Encoder):
         self._reads_mask = config.feat_extract_norm == "group"
         if self._reads_mask:
             model.feature_extractor = _MaskedFeatureEncoder(model.feature_extractor)
-        if freeze_feature_encoder:
-            # what the model's freeze_feature_encoder does; HubertModel has no such method
-            model.feature_extractor._freeze_parameters()
-        self.model: Any = adapt(model, freeze, gradient_checkpointing, lora_rank, ["q_proj", "v_proj"])
+        self.model: Any = model
         self.min_samples = self._samples_for(config.mask_time_length + 1)
         self._frame_samples = self._samples_for(1)
 
@@ -140,10 +153,23 @@ class TextEncoder(Encoder):
     ) -> None:
         super().__init__()
         model: Any = RobertaModel(tiny_text_config()) if name == TINY else load_encoder("text", name, revision, {})
+        self._take(model)
+        self.model = adapt(model, freeze, gradient_checkpointing, lora_rank, ["query", "value"])
+
+    @classmethod
+    def from_config(cls, config: PreTrainedConfig) -> TextEncoder:
+        """An encoder with new weights, in the form that a configuration says; for weights that are loaded afterwards."""
+        encoder = cls.__new__(cls)
+        nn.Module.__init__(encoder)
+        encoder._take(AutoModel.from_config(config))
+        return encoder
+
+    def _take(self, model: Any) -> None:
+        """Makes a Hugging Face model the encoder's own."""
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # not used here; random where the checkpoint is a masked language model's
         self.dim: int = model.config.hidden_size
-        self.model: Any = adapt(model, freeze, gradient_checkpointing, lora_rank, ["query", "value"])
+        self.model: Any = model
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids (B, S) int64 and mask (B, S) bool -> sequence (B, S, D) and the same mask."""

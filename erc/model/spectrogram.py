@@ -46,6 +46,7 @@ class SpectrogramEncoder(Encoder):
 
     Attributes:
         dim: Width of the sequence, 2 x ``hidden_dim``.
+        options: The arguments above without name and revision; what a saved model needs.
 
     Raises:
         ValueError: ``n_mels`` cannot be halved so often, or a revision of something that is not loaded.
@@ -75,6 +76,8 @@ class SpectrogramEncoder(Encoder):
                 f"and {revision!r}. For pre-trained encoders choose encoders=paper."
             )
         self.dim = 2 * hidden_dim
+        self.options = {"n_mels": n_mels, "channels": list(channels), "hidden_dim": hidden_dim, "dropout": dropout}
+        self.options |= {"freq_mask": freq_mask, "time_mask": time_mask}
         self.mel = torchaudio.transforms.MelSpectrogram(
             SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=n_mels, center=False
         )

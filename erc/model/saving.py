@@ -1,0 +1,168 @@
+"""A trained model -> a folder of Hugging Face's form, and back. Weights are safetensors; nothing is pickled.
+
+The folder holds ``config.json``, ``model.safetensors``, and the files of tokenizer and feature extractor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import nn
+from transformers import PreTrainedConfig
+
+from erc.model.configuration import EmotionModelConfig
+from erc.model.emotion_model import EmotionModel
+from erc.model.processor import EmotionProcessor
+from erc.model.recognition_model import EmotionRecognitionModel
+from erc.model.spectrogram import SpectrogramEncoder
+
+WEIGHTS = "model.safetensors"
+
+PREFIX = "emotion_model."
+"""In front of the names of the weights in a saved model."""
+
+
+class SavedModel(NamedTuple):
+    """What a folder of a saved model holds."""
+
+    model: EmotionRecognitionModel
+    """In evaluation mode, float32."""
+    processor: EmotionProcessor
+    config: EmotionModelConfig
+
+
+def save_model(
+    model: EmotionModel,
+    processors: dict[str, Any],
+    folder: str | Path,
+    *,
+    max_samples: int,
+    max_tokens: int,
+    training: dict[str, Any] | None = None,
+) -> None:
+    """Writes a saved model; the folder is there whole or not at all.
+
+    Args:
+        model: As trained. Low-rank adapters are added to the weights that they adapt.
+        processors: ``feature_extractor`` and ``tokenizer``.
+        folder: Must not be there yet, or be a saved model, which is replaced.
+        max_samples: Longest audio that training read, in samples at 16 kHz.
+        max_tokens: Longest transcript that training read, in tokens.
+        training: See ``EmotionModelConfig``.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+        ValueError: The model cannot be built again from its configuration.
+    """
+    folder = Path(folder)
+    config = config_of(model, max_samples, max_tokens, training)
+    weights = {PREFIX + name: value for name, value in plain_weights(model).items()}
+    with torch.device("meta"):
+        expected = {name: tuple(value.shape) for name, value in EmotionRecognitionModel(config).state_dict().items()}
+    if expected != {name: tuple(value.shape) for name, value in weights.items()}:
+        differing = sorted(expected.keys() ^ weights.keys()) or ["sizes"]
+        raise ValueError(
+            "A model is saved with what builds it again: its configuration gives other weights than it has "
+            f"({', '.join(differing[:5])}). A fusion keeps every argument that decides its form in its constructor."
+        )
+    temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        config.save_pretrained(temporary)
+        EmotionProcessor(**processors).save_pretrained(temporary)
+        save_file(weights, temporary / WEIGHTS, metadata={"format": "pt"})
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def config_of(
+    model: EmotionModel, max_samples: int, max_tokens: int, training: dict[str, Any] | None
+) -> EmotionModelConfig:
+    """Configuration from which ``EmotionRecognitionModel`` builds the same model again."""
+    encoders: dict[str, Any] = {}
+    for modality, encoder in model.encoders.items():
+        if isinstance(encoder, SpectrogramEncoder):
+            encoders["spectrogram"] = encoder.options
+        else:
+            encoders[f"{modality}_config"] = _plain(encoder.model.config)  # type: ignore[union-attr]
+    return EmotionModelConfig(
+        **encoders,
+        fusion=model.fusion_options,
+        label_space=model.label_space.to_json(),
+        max_samples=max_samples,
+        max_tokens=max_tokens,
+        training=training or {},
+        architectures=[EmotionRecognitionModel.__name__],
+        dtype="float32",
+    )
+
+
+def _plain(config: PreTrainedConfig) -> dict[str, Any]:
+    """Values of an encoder's configuration, without where it was loaded from, and without code that it would bring."""
+    values = config.to_dict()
+    for name in ("_name_or_path", "auto_map", "architectures", "dtype", "torch_dtype", "transformers_version"):
+        values.pop(name, None)
+    return values
+
+
+def plain_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights by name, on the CPU, in float32 where they are numbers of lower precision. Low-rank adapters are added to them."""
+    weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    for name, module in model.named_modules():
+        base = getattr(module, "base_layer", None)
+        if base is None or not hasattr(module, "get_delta_weight"):
+            continue
+        delta = sum(module.get_delta_weight(adapter) for adapter in module.active_adapters)  # type: ignore[operator, union-attr]
+        for key in [key for key in weights if key.startswith(f"{name}.")]:
+            value = weights.pop(key)
+            if key.startswith(f"{name}.base_layer."):
+                plain = key.replace(".base_layer.", ".")
+                weights[plain] = value + delta.detach().cpu() if plain.endswith(".weight") else value
+    return {
+        name: value.float().contiguous() if value.is_floating_point() else value.contiguous()
+        for name, value in weights.items()
+    }
+
+
+def load_model(folder: str | Path) -> SavedModel:
+    """Reads a saved model. It reaches no network, and runs no code of the folder.
+
+    Raises:
+        FileNotFoundError: The folder is no saved model.
+        OSError: One of its files is damaged.
+        ValueError: Its weights are not those of its configuration.
+    """
+    folder = Path(folder)
+    lacking = [name for name in ("config.json", WEIGHTS) if not (folder / name).is_file()]
+    if lacking:
+        raise FileNotFoundError(
+            f"A saved model has config.json and {WEIGHTS}: {folder} lacks {' and '.join(lacking)}. Weights are read from "
+            "safetensors only. Name the folder of a finished run, or one that python -m erc export wrote."
+        )
+    with _in_words(folder):
+        config = EmotionModelConfig.from_pretrained(folder, local_files_only=True)
+        model = EmotionRecognitionModel.from_pretrained(folder, config=config, local_files_only=True)
+        processor = EmotionProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return SavedModel(model, processor, config)
+
+
+@contextlib.contextmanager
+def _in_words(folder: Path) -> Any:
+    """Turns what a damaged file raises into an OSError that names the folder."""
+    try:
+        yield
+    except (SafetensorError, UnicodeDecodeError, KeyError, TypeError) as err:
+        raise OSError(
+            f"A saved model's files must be as they were written: {folder}: {type(err).__name__}: {err}. Save or fetch it again."
+        ) from err
