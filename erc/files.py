@@ -1,9 +1,11 @@
-"""One writer for every file that must be whole or not there at all."""
+"""One writer for every file and folder that must be whole or not there at all."""
 
 from __future__ import annotations
 
+import glob
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +62,38 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     """Writes a whole file by way of a temporary one; text is written as UTF-8."""
     with atomic_file(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Makes a temporary folder beside ``path``, and renames it to ``path`` when the block has ended well.
+
+    A folder that is there already is replaced. When the block raises, the temporary folder is removed and the old one stays as
+    it is. One process at a time may write to a path: what a killed one left is removed.
+
+    Args:
+        path: The folder to write; folders above it are made.
+
+    Yields:
+        The temporary folder, which is empty.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.is_dir():
+            old = path.with_name(f".{path.name}.tmp-{os.getpid()}-old")
+            os.replace(path, old)
+            os.replace(temporary, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 TEMPORARY = re.compile(r"\..+\.tmp-\d+", re.ASCII)

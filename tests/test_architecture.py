@@ -20,6 +20,7 @@ ORDER = [
     "files",
     "tracking",
     "mistakes",
+    "registration",
     "data",
     "views",
     "manifests",
@@ -39,7 +40,8 @@ WITHIN = {
     + ["sound_cuts", "segment_build", "collate", "sampler"],
     "convert": ["segments_file", "crema_d_rows", "emodb_rows", "ravdess_rows", "iemocap_rows"]
     + ["meld_rows", "msp_podcast_rows", "commands"],
-    "model": ["pretrained", "encoders", "spectrogram", "pooling", "fusion", "heads", "emotion_model"],
+    "model": ["pretrained", "encoders", "spectrogram", "pooling", "fusion", "heads", "emotion_model", "configuration"]
+    + ["recognition_model", "processor", "saving"],
     "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
     + ["lengths", "transcripts", "voices", "across_folds", "label_shift", "packages", "plan", "machine", "start"]
@@ -64,7 +66,8 @@ WITHIN = {
 """Order within a room, where the room has a flow of its own."""
 
 DOORS = {
-    "transformers": {"model/pretrained", "model/encoders"},
+    "transformers": {"model"},
+    "safetensors": {"model"},
     "peft": {"model/pretrained"},
     "pytorch_lightning": {"training"},
     "datasets": {"data/build", "data/segment_build", "views", "cross_corpora", "datasets"},

@@ -7,6 +7,10 @@
     fusion/           sequences of the modalities -> one vector; one file per row of the paper's table
     heads.py          fused vector -> emotion logits, and valence and arousal
     emotion_model.py  encoders -> fusion -> heads
+    configuration.py  what a saved model is made of: its config.json
+    recognition_model.py  the model as Hugging Face's AutoModel gives it
+    processor.py      sound and words -> what that model reads
+    saving.py         a trained model -> a folder, and back
 
 Encoders, inputs, sequences and learning rates have the same names: those of the modalities (``audio``, ``text``).
 """

@@ -6,8 +6,6 @@ The folder holds ``config.json``, ``model.safetensors``, and the files of tokeni
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedConfig
 
+from erc.files import atomic_folder
 from erc.model.configuration import EmotionModelConfig
 from erc.model.emotion_model import EmotionModel
 from erc.model.processor import EmotionProcessor
@@ -36,6 +35,11 @@ class SavedModel(NamedTuple):
     """In evaluation mode, float32."""
     processor: EmotionProcessor
     config: EmotionModelConfig
+
+    @property
+    def processors(self) -> dict[str, Any]:
+        """Feature extractor and tokenizer, as ``erc.data.InputCollator`` names them."""
+        return {"feature_extractor": self.processor.feature_extractor, "tokenizer": self.processor.tokenizer}
 
 
 def save_model(
@@ -61,7 +65,6 @@ def save_model(
         OSError: The disk is full, or the folder cannot be written.
         ValueError: The model cannot be built again from its configuration.
     """
-    folder = Path(folder)
     config = config_of(model, max_samples, max_tokens, training)
     weights = {PREFIX + name: value for name, value in plain_weights(model).items()}
     with torch.device("meta"):
@@ -72,18 +75,10 @@ def save_model(
             "A model is saved with what builds it again: its configuration gives other weights than it has "
             f"({', '.join(differing[:5])}). A fusion keeps every argument that decides its form in its constructor."
         )
-    temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
+    with atomic_folder(folder) as temporary:
         config.save_pretrained(temporary)
         EmotionProcessor(**processors).save_pretrained(temporary)
         save_file(weights, temporary / WEIGHTS, metadata={"format": "pt"})
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def config_of(

@@ -16,6 +16,7 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
     resuming.py          which run and which checkpoint a run goes on from
     assembly.py          parts of a configuration -> views, module, loaders, trainer
     classical.py         openSMILE functionals and a support vector machine, a reference without a network
+    facts.py             training segments -> the facts that travel with a saved model
     run.py               one configured run, from start to result
     scoring.py           a checkpoint of a run, scored again on any fold
 """

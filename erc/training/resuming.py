@@ -75,7 +75,7 @@ def take_folder(config: dict, identity: Identity, is_first: bool) -> Taken:
         if is_first:
             (run_dir / ERROR).unlink(missing_ok=True)
             sweep_temporaries(run_dir)
-            drop_checkpoints(run_dir, (LAST, PREVIOUS) if config["resume"] is True else (PREVIOUS,))
+            drop_checkpoints(run_dir, is_cell=config["resume"] is True)
         return Taken(result, None, identity)
     checkpoint = newest_whole(run_dir, sets_aside=is_first) if config["resume"] else None
     if checkpoint is None and asked_for is not None:

@@ -2,7 +2,8 @@
 
 The run folder holds ``config.yaml``, ``metrics.csv`` (a row per epoch), ``best.ckpt`` (weights of the selected epoch),
 ``last.ckpt`` (all that going on needs), ``previous.ckpt`` (the one before it, while the run is unfinished),
-``predictions.csv``, ``embeddings.npz`` and, written last, ``result.json``.
+``model/`` (the selected weights as a saved model of Hugging Face's form), ``predictions.csv``, ``embeddings.npz`` and,
+written last, ``result.json``.
 """
 
 from __future__ import annotations
@@ -31,15 +32,17 @@ from erc.evaluation import (
     write_fold,
 )
 from erc.files import write_atomically
+from erc.model import save_model
 from erc.training.assembly import build, load_processors, load_selected, make_views, write_missing_corpora
 from erc.training.classical import EgemapsSVM
+from erc.training.facts import training_facts
 from erc.training.history import EpochHistory
 from erc.training.identity import Identity, identify, versions, without_ignored
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
 from erc.training.read_back import read_result
 from erc.training.resuming import take_folder
-from erc.training.run_folder import LAST, PREVIOUS, claimed, drop_checkpoints, record_error
+from erc.training.run_folder import MODEL, claimed, drop_checkpoints, record_error
 
 
 def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
@@ -125,11 +128,19 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     gathered = module.gathered()
     if not trainer.is_global_zero:
         return None
+    save_model(
+        module.model,
+        processors,
+        run_dir / MODEL,
+        max_samples=data.collate.max_samples,
+        max_tokens=data.collate.max_tokens,
+        training=training_facts(config, names, train, identity.fingerprint),
+    )
     seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
     facts = names | make_facts(config, identity, train, valid, test) | {"seconds": round(seconds, 2)}
     facts["target_options"] = data.collate.target_options
     result = _write_result(run_dir, train, test, gathered, history.rows, epoch, facts)
-    drop_checkpoints(run_dir, (LAST, PREVIOUS) if config["resume"] is True else (PREVIOUS,))
+    drop_checkpoints(run_dir, is_cell=config["resume"] is True)
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
     return _told(result, run_dir)
 

@@ -33,6 +33,9 @@ LOCK = ".lock"
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
+MODEL = "model"
+"""Folder of the saved model of a finished run; see ``erc.model.save_model``."""
+
 MOVE = "Move the folder away, or choose another one (--out of the grid, hydra.run.dir of train.py)."
 
 
@@ -162,10 +165,19 @@ def has_checkpoint(run_dir: str | Path) -> bool:
     return any((Path(run_dir) / name).is_file() for name in (LAST, PREVIOUS))
 
 
-def drop_checkpoints(run_dir: str | Path, names: tuple[str, ...] = (LAST, PREVIOUS)) -> None:
-    """Removes the checkpoints that a finished run needs no more; with the optimizer's state each is three times the model."""
-    for name in names:
-        (Path(run_dir) / name).unlink(missing_ok=True)
+def drop_checkpoints(run_dir: str | Path, is_cell: bool = True) -> None:
+    """Removes the checkpoints that a finished run needs no more; with the optimizer's state each is three times the model.
+
+    Args:
+        run_dir: The run folder.
+        is_cell: A cell of a grid keeps its weights once, as saved model. Any other run keeps ``best.ckpt`` and ``last.ckpt``
+            too, so that it can go on for more epochs.
+    """
+    run_dir = Path(run_dir)
+    # a cell that was finished before runs had saved models has its weights in best.ckpt only
+    weights = (BEST,) if (run_dir / MODEL).is_dir() else ()
+    for name in (LAST, PREVIOUS, *weights) if is_cell else (PREVIOUS,):
+        (run_dir / name).unlink(missing_ok=True)
 
 
 # --- state ------------------------------------------------------------------------------------------------------------

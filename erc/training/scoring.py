@@ -16,11 +16,13 @@ from erc.data import Collator, label_space_of
 from erc.datasets import SegmentDataset
 from erc.evaluation import make_result, predictions_table, summary_text, truth_table
 from erc.files import write_atomically
+from erc.model import load_model
 from erc.training.assembly import load_processors, load_weights, make_collator, make_views, write_missing_corpora
 from erc.training.identity import identify
 from erc.training.lightning_module import EmotionModule
 from erc.training.read_back import finished_result
 from erc.training.run import make_facts, quieten, set_threads
+from erc.training.run_folder import MODEL
 
 
 def score_again(
@@ -29,7 +31,7 @@ def score_again(
     run_dir: str | Path,
     fold: int | None = None,
     mode: str = "test",
-    checkpoint: str = "best.ckpt",
+    checkpoint: str = MODEL,
     out: str | Path | None = None,
 ) -> dict:
     """Predicts segments with a checkpoint and prints how well it does.
@@ -40,7 +42,7 @@ def score_again(
         run_dir: The run folder; it is not changed.
         fold: Fold to score, 0 to 4; -1 for all segments; None for the run's own.
         mode: Side of the fold: train, valid or test.
-        checkpoint: File name in the run folder.
+        checkpoint: ``model``, the saved model of a finished run, or a checkpoint's file name in the run folder.
         out: Folder for ``predictions.csv`` and ``evaluation.json``; None writes nothing.
 
     Returns:
@@ -59,7 +61,8 @@ def score_again(
     path = _checkpoint_path(run_dir, checkpoint, out)
     fold = config["dataset"]["validation_fold"] if fold is None else fold
     write_missing_corpora(parts["synthetic"])
-    processors = load_processors(config)
+    saved = load_model(path) if path.is_dir() else None
+    processors = saved.processors if saved else load_processors(config)
     train, valid, _ = make_views(parts["dataset"], config)
     scored = parts["dataset"](mode=mode, validation_fold=fold, protocol=config["protocol"])
     known = finished_result(run_dir) or {}
@@ -69,7 +72,10 @@ def score_again(
             f"A run is scored on the label space that it was trained on: {run_dir} differs in {differing}."
         )
     collate = make_collator(parts, config, processors, train)
-    table, epoch = _predict(parts, config, collate, path, scored)
+    model = saved.model.emotion_model if saved else parts["model"](label_space=scored.label_space)
+    module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
+    epoch = known["selected"]["epoch"] if saved else load_weights(module, path)
+    table = _predict(parts, config, collate, module, scored)
     facts = make_facts(config, identify(config, train.fingerprint), train, valid, scored)
     # what the run was, not what the same options would be today
     facts["target_options"] = collate.target_options
@@ -90,11 +96,11 @@ def score_again(
 
 def _checkpoint_path(run_dir: Path, checkpoint: str, out: str | Path | None) -> Path:
     path = run_dir / checkpoint
-    if not path.is_file():
-        found = ", ".join(sorted(file.name for file in run_dir.glob("*.ckpt"))) or "none"
+    if not path.is_file() and not (checkpoint == MODEL and path.is_dir()):
+        found = [file.name for file in run_dir.glob("*.ckpt")] + [MODEL] * (run_dir / MODEL).is_dir()
         raise FileNotFoundError(
-            f"A run is scored by a checkpoint in its folder: expected {path}, the checkpoints there are: {found}. Name one of "
-            "them with --checkpoint."
+            f"A run is scored by a checkpoint in its folder: expected {path}, those that are there: "
+            f"{', '.join(sorted(found)) or 'none'}. Name one of them with --checkpoint."
         )
     if out is not None and Path(out).resolve().is_relative_to(run_dir.resolve()):
         raise ValueError(f"A run folder stays as it is: expected a folder outside {run_dir}, got {out} (--out).")
@@ -102,19 +108,11 @@ def _checkpoint_path(run_dir: Path, checkpoint: str, out: str | Path | None) -> 
 
 
 def _predict(
-    parts: dict, config: dict, collate: Collator, path: Path, scored: SegmentDataset
-) -> tuple[pd.DataFrame, int]:
-    """Predictions of the segments, with the columns of ``predictions.csv``, and the checkpoint's epoch, from 0."""
+    parts: dict, config: dict, collate: Collator, module: EmotionModule, scored: SegmentDataset
+) -> pd.DataFrame:
+    """Predictions of the segments, with the columns of ``predictions.csv``."""
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = parts["dataloader"](scored, scored, scored, collate=collate, seed=config["seed"])
-    module = EmotionModule(
-        parts["model"](label_space=scored.label_space),
-        parts["loss"],
-        parts["optim"],
-        parts["scheduler"],
-        config["seed"],
-    )
-    epoch = load_weights(module, path)
     trainer = pl.Trainer(
         accelerator=config["trainer"]["accelerator"],
         devices=1,
@@ -126,7 +124,7 @@ def _predict(
         enable_model_summary=False,
     )
     trainer.test(module, datamodule=data, verbose=False)
-    return predictions_table(scored.ds, scored.label_space, module.gathered()), epoch
+    return predictions_table(scored.ds, scored.label_space, module.gathered())
 
 
 def report(result: dict, view: str) -> str:

@@ -1,0 +1,87 @@
+"""A run's training segments -> the facts that travel with its saved model.
+
+A user of the model needs them to see how far own speech is from the training speech. They are counts and shares over all
+segments: no id, no words and no audio of any segment.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from erc import __version__
+from erc.data import SAMPLE_RATE
+from erc.datasets import SegmentDataset
+from erc.labels import NO_LABEL
+
+SCRIPTS = ("HANGUL", "LATIN", "CJK", "HIRAGANA", "KATAKANA", "CYRILLIC", "ARABIC", "DEVANAGARI", "GREEK", "HEBREW", "THAI")
+"""First words of the Unicode names of letters; any other letter counts as OTHER."""
+
+
+def training_facts(config: dict, names: dict[str, str], train: SegmentDataset, fingerprint: str) -> dict[str, Any]:
+    """What ``EmotionModelConfig.training`` holds.
+
+    Args:
+        config: The run's options as plain values.
+        names: experiment, fusion and target.
+        train: Segments that the model was trained on.
+        fingerprint: Of the run.
+
+    Returns:
+        corpora, is_synthetic, n_segments; seconds (p01, p50 and p99 of the segments' lengths before they are cut); scripts
+        (share of each script among the letters of the transcripts); centroids (mean valence and arousal of each emotion,
+        over segments without a tie; only where both were rated); experiment, fusion, target, fold, seed, protocol,
+        fingerprint, erc_version.
+    """
+    columns = train.ds.with_format("numpy")
+    lengths = np.asarray(columns["n_samples"][:]) / SAMPLE_RATE
+    p01, p50, p99 = (round(float(value), 3) for value in np.quantile(lengths, (0.01, 0.5, 0.99)))
+    facts = names | {
+        "fold": config["dataset"]["validation_fold"],
+        "seed": config["seed"],
+        "protocol": config["protocol"],
+        "fingerprint": fingerprint,
+        "erc_version": __version__,
+        "corpora": sorted(set(columns["corpus"][:].tolist())),
+        "is_synthetic": bool(train.is_synthetic),
+        "n_segments": len(lengths),
+        "seconds": {"p01": p01, "p50": p50, "p99": p99},
+        "scripts": script_shares(columns["transcript"][:].tolist()),
+    }
+    if train.label_space.has_plane:
+        facts["centroids"] = _centroids(train)
+    return facts
+
+
+def script_shares(texts: list[str | None]) -> dict[str, float]:
+    """Share of each script among the letters of some texts, largest first; empty where there is no letter.
+
+    Examples:
+        >>> script_shares(["네, ok", "응 응"])
+        {'HANGUL': 0.6, 'LATIN': 0.4}
+    """
+    characters: Counter[str] = Counter()
+    for text in texts:
+        characters.update(text or "")
+    counts: Counter[str] = Counter()
+    for character, n in characters.items():
+        if character.isalpha():
+            script = unicodedata.name(character, "OTHER").split()[0]
+            counts[script if script in SCRIPTS else "OTHER"] += n
+    return {script: round(n / counts.total(), 4) for script, n in counts.most_common()}
+
+
+def _centroids(train: SegmentDataset) -> dict[str, list[float]]:
+    """Mean valence and arousal of each emotion that some segment has without a tie."""
+    columns = train.ds.with_format("numpy")
+    label, is_tied = np.asarray(columns["hard_label"][:]), np.asarray(columns["is_tied"][:])
+    va = np.stack([np.asarray(columns[name][:], dtype=np.float64) for name in ("valence", "arousal")], axis=1)
+    counted = (label != NO_LABEL) & ~is_tied & np.isfinite(va).all(axis=1)
+    found = {}
+    for index, emotion in enumerate(train.label_space.emotions):
+        if (own := counted & (label == index)).any():
+            found[emotion] = va[own].mean(axis=0).round(4).tolist()
+    return found
