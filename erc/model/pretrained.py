@@ -183,14 +183,22 @@ def _hub_answers() -> bool:
 @contextlib.contextmanager
 def _loading(which: str, name: str) -> Iterator[None]:
     """Keeps transformers' own reports off the terminal, and turns its errors into one of ours."""
+    try:
+        with quiet_transformers():
+            yield
+    except (OSError, ValueError, RuntimeError, pickle.UnpicklingError, SafetensorError) as err:
+        raise OSError(not_loadable(which, name, err)) from err
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers' own reports and progress bars off the terminal."""
     level = transformers_logging.get_verbosity()
     has_bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, RuntimeError, pickle.UnpicklingError, SafetensorError) as err:
-        raise OSError(not_loadable(which, name, err)) from err
     finally:
         transformers_logging.set_verbosity(level)
         if has_bars:

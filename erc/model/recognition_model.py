@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModel, PreTrainedModel
-from transformers.utils import ModelOutput, logging as transformers_logging
+from transformers.utils import ModelOutput
 
 from erc.data import Inputs
 from erc.model import fusion as fusions
@@ -20,6 +20,7 @@ from erc.model.configuration import EmotionModelConfig
 from erc.model.emotion_model import EmotionModel
 from erc.model.encoders import AudioEncoder, Encoder, TextEncoder
 from erc.model.fusion.base import Fusion
+from erc.model.pretrained import quiet_transformers
 from erc.model.spectrogram import SpectrogramEncoder
 
 
@@ -101,12 +102,8 @@ class EmotionRecognitionModel(PreTrainedModel):
         wants_report = kwargs.pop("output_loading_info", False)
         options = {"dtype": torch.float32, "use_safetensors": True} | kwargs
         options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
-        verbosity = transformers_logging.get_verbosity()
-        transformers_logging.set_verbosity_error()  # what is wrong is an error below, not a table on the terminal
-        try:
+        with quiet_transformers():  # what is wrong is an error below, not a table on the terminal
             model, report = super().from_pretrained(pretrained_model_name_or_path, *args, **options)
-        finally:
-            transformers_logging.set_verbosity(verbosity)
         check_report(str(pretrained_model_name_or_path), report)
         for value in [*model.parameters(), *model.buffers()]:
             # a tensor in the mapped file may begin at any byte, and then some kernels add up in another order

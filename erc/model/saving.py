@@ -6,6 +6,7 @@ The folder holds ``config.json``, ``model.safetensors``, and the files of tokeni
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from transformers import PreTrainedConfig
 from erc.files import atomic_folder
 from erc.model.configuration import EmotionModelConfig
 from erc.model.emotion_model import EmotionModel
+from erc.model.pretrained import quiet_transformers
 from erc.model.processor import EmotionProcessor
 from erc.model.recognition_model import EmotionRecognitionModel
 from erc.model.spectrogram import SpectrogramEncoder
@@ -145,11 +147,23 @@ def load_model(folder: str | Path) -> SavedModel:
             f"A saved model has config.json and {WEIGHTS}: {folder} lacks {' and '.join(lacking)}. Weights are read from "
             "safetensors only. Name the folder of a finished run, or one that python -m erc export wrote."
         )
-    with _in_words(folder):
+    with _in_words(folder), quiet_transformers():
+        _check_type(folder)
         config = EmotionModelConfig.from_pretrained(folder, local_files_only=True)
         model = EmotionRecognitionModel.from_pretrained(folder, config=config, local_files_only=True)
         processor = EmotionProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return SavedModel(model, processor, config)
+
+
+def _check_type(folder: Path) -> None:
+    """Raises ValueError unless ``config.json`` is of a model of this program."""
+    stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found = stored.get("model_type") if isinstance(stored, dict) else None
+    if found != EmotionModelConfig.model_type:
+        raise ValueError(
+            f"A saved model is one of this program: expected model_type {EmotionModelConfig.model_type}, got {found!r} "
+            f"({folder / 'config.json'}). Name the folder of a finished run, or one that python -m erc export wrote."
+        )
 
 
 @contextlib.contextmanager
@@ -157,7 +171,7 @@ def _in_words(folder: Path) -> Any:
     """Turns what a damaged file raises into an OSError that names the folder."""
     try:
         yield
-    except (SafetensorError, UnicodeDecodeError, KeyError, TypeError) as err:
+    except (SafetensorError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as err:
         raise OSError(
             f"A saved model's files must be as they were written: {folder}: {type(err).__name__}: {err}. Save or fetch it again."
         ) from err
