@@ -10,3 +10,12 @@ from erc.registration import register as _register
 __version__ = "0.1.0"
 
 _register()
+
+
+def __getattr__(name: str) -> object:
+    """``erc.Predictor``, imported when it is first asked for: it needs torch."""
+    if name == "Predictor":
+        from erc.inference import Predictor
+
+        return Predictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -51,6 +51,9 @@ COMMANDS = {
     "evaluate": Command(
         "score a checkpoint again, on any fold: python evaluate.py (from a clone)", script=("evaluate.py",)
     ),
+    "predict": Command(
+        "emotions of your own speech, with a trained model", "erc.inference", ("file", "folder", "table")
+    ),
     "reproduce": Command(
         "train the paper's table, resumable: sh reproduce.sh (from a clone)", script=("-m", "erc.grid")
     ),

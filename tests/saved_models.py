@@ -66,7 +66,12 @@ def save_tiny(
 ) -> Path:
     """Writes a saved model, that of ``tiny_model()`` where none is given; returns the folder."""
     save_model(
-        model or tiny_model(), processors(), folder, max_samples=max_samples, max_tokens=64, training=training or TRAINING
+        model or tiny_model(),
+        processors(),
+        folder,
+        max_samples=max_samples,
+        max_tokens=64,
+        training=training or TRAINING,
     )
     return folder
 

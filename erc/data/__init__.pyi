@@ -43,6 +43,7 @@ from .folds import (
 )
 from .kemdy import read_annotations as read_annotations
 from .media import (
+    MIN_SAMPLES as MIN_SAMPLES,
     SAMPLE_RATE as SAMPLE_RATE,
     MediaError as MediaError,
     TranscriptKind as TranscriptKind,
@@ -50,6 +51,8 @@ from .media import (
     clean_transcript as clean_transcript,
     read_transcript as read_transcript,
     read_waveform as read_waveform,
+    resample as resample,
+    to_int16 as to_int16,
 )
 from .options import Exclude as Exclude, check_choice as check_choice, check_num_proc as check_num_proc
 from .sampler import LengthBucketSampler as LengthBucketSampler
@@ -68,4 +71,6 @@ from .segment_list import (
     read_segment_list as read_segment_list,
 )
 from .segments import Annotations as Annotations, BadSegment as BadSegment, Note as Note
+from .sound_cuts import Cut as Cut, check_rate as check_rate, read_cuts as read_cuts, sound_header as sound_header
+from .source_files import Boundary as Boundary
 from .table_files import TableError as TableError

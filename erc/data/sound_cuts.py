@@ -42,12 +42,26 @@ class Cut(NamedTuple):
     end: float
 
 
-def read_cuts(path: str | Path, cuts: list[Cut]) -> list[np.ndarray | MediaError]:
+def sound_header(path: str | Path) -> tuple[int, float]:
+    """Rate in Hz and length in seconds of a sound file, as its header has them; errors as for ``read_cuts``."""
+    with open_regular(path, MAX_SOUND_BYTES) as file:
+        check_riff(file)
+        file.seek(0)
+        try:
+            with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
+                _check_header(sound)
+                return sound.samplerate, sound.frames / sound.samplerate
+        except soundfile.LibsndfileError as err:
+            raise _unreadable(err) from err
+
+
+def read_cuts(path: str | Path, cuts: list[Cut], may_be_silent: bool = False) -> list[np.ndarray | MediaError]:
     """Waveform of each stretch, or what is wrong with it.
 
     Args:
         path: A sound file of ``FORMATS``.
         cuts: The stretches, in any order; they may overlap.
+        may_be_silent: Accept stretches whose samples are all zero.
 
     Returns:
         For each stretch (L,) int16 at 16 kHz, or the error.
@@ -68,20 +82,26 @@ def read_cuts(path: str | Path, cuts: list[Cut]) -> list[np.ndarray | MediaError
                     found[place] = piece
                 rate = sound.samplerate
         except soundfile.LibsndfileError as err:
-            raise MediaError(
-                f"a readable sound file is expected, got an error: {err.error_string}", "unreadable audio"
-            ) from err
-    return [one if isinstance(one, MediaError) else _finish(one, rate) for one in found]
+            raise _unreadable(err) from err
+    return [one if isinstance(one, MediaError) else _finish(one, rate, may_be_silent) for one in found]
+
+
+def _unreadable(err: soundfile.LibsndfileError) -> MediaError:
+    return MediaError(f"a readable sound file is expected, got an error: {err.error_string}", "unreadable audio")
 
 
 def _check_header(sound: soundfile.SoundFile) -> None:
     if sound.format not in FORMATS:
         raise MediaError(f"wav, flac, ogg or mp3 is expected, the file is {sound.format}", "unreadable audio")
-    rate = sound.samplerate
+    check_rate(sound.samplerate)
+
+
+def check_rate(rate: int) -> None:
+    """Raises MediaError for a rate in Hz that no sound has, or that takes gigabytes to be brought to 16 kHz."""
     common = math.gcd(rate, SAMPLE_RATE)
     if not MIN_RATE <= rate <= MAX_RATE or (rate // common) * (SAMPLE_RATE // common) > MAX_FILTER:
         raise MediaError(
-            f"a rate of {MIN_RATE} to {MAX_RATE} Hz that can be brought to {SAMPLE_RATE} Hz is expected, the file has {rate}",
+            f"a rate of {MIN_RATE} to {MAX_RATE} Hz that can be brought to {SAMPLE_RATE} Hz is expected, the sound has {rate}",
             "unreadable audio",
         )
 
@@ -147,7 +167,7 @@ def _cut_off(expected: int, got: int) -> MediaError:
     return MediaError(f"{expected} samples are promised by the header, {got} are there", "truncated audio")
 
 
-def _finish(samples: np.ndarray, rate: int) -> np.ndarray | MediaError:
+def _finish(samples: np.ndarray, rate: int, may_be_silent: bool) -> np.ndarray | MediaError:
     if not np.isfinite(samples).all():
         return MediaError("finite samples are expected, the sound holds NaN or infinite ones", "audio not finite")
     waveform = to_int16(resample(samples, rate))
@@ -157,6 +177,6 @@ def _finish(samples: np.ndarray, rate: int) -> np.ndarray | MediaError:
             f"{len(waveform)}",
             "short audio",
         )
-    if not waveform.any():
+    if not may_be_silent and not waveform.any():
         return MediaError("sound is expected, all samples are zero", "silent audio")
     return waveform

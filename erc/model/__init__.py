@@ -10,6 +10,7 @@
     configuration.py  what a saved model is made of: its config.json
     recognition_model.py  the model as Hugging Face's AutoModel gives it
     processor.py      sound and words -> what that model reads
+    transcription.py  waveforms -> words: a speech recogniser
     saving.py         a trained model -> a folder, and back
 
 Encoders, inputs, sequences and learning rates have the same names: those of the modalities (``audio``, ``text``).

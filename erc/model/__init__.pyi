@@ -6,3 +6,4 @@ from .processor import EmotionProcessor as EmotionProcessor
 from .recognition_model import EmotionOutput as EmotionOutput, EmotionRecognitionModel as EmotionRecognitionModel
 from .saving import WEIGHTS as WEIGHTS, SavedModel as SavedModel, load_model as load_model, save_model as save_model
 from .spectrogram import SpectrogramEncoder as SpectrogramEncoder
+from .transcription import DEFAULT_TRANSCRIBER as DEFAULT_TRANSCRIBER, Transcriber as Transcriber

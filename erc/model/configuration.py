@@ -6,7 +6,7 @@ Comes in: plain values, or the file. Goes out: ``EmotionModelConfig``. Nothing h
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
@@ -32,7 +32,7 @@ class EmotionModelConfig(PreTrainedConfig):
     """
 
     model_type = "erc_emotion"
-    sub_configs_defaults = {
+    sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
         "audio_config": SubConfigSpec(config_class=AutoConfig, model_type="wav2vec2", optional=True),
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="roberta", optional=True),
     }

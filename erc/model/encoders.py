@@ -52,6 +52,8 @@ class AudioEncoder(Encoder):
         ValueError: The encoder is not of the wav2vec2 family.
     """
 
+    model: Any
+
     def __init__(
         self,
         name: str,
@@ -96,7 +98,7 @@ class AudioEncoder(Encoder):
         self._reads_mask = config.feat_extract_norm == "group"
         if self._reads_mask:
             model.feature_extractor = _MaskedFeatureEncoder(model.feature_extractor)
-        self.model: Any = model
+        self.model = model
         self.min_samples = self._samples_for(config.mask_time_length + 1)
         self._frame_samples = self._samples_for(1)
 
@@ -143,6 +145,8 @@ class TextEncoder(Encoder):
         OSError: The encoder's files cannot be loaded.
     """
 
+    model: Any
+
     def __init__(
         self,
         name: str,
@@ -169,7 +173,7 @@ class TextEncoder(Encoder):
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # not used here; random where the checkpoint is a masked language model's
         self.dim: int = model.config.hidden_size
-        self.model: Any = model
+        self.model = model
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids (B, S) int64 and mask (B, S) bool -> sequence (B, S, D) and the same mask."""

@@ -94,7 +94,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
     if name == TINY:
         return BertTokenizer(vocab={token: i for i, token in enumerate(tiny_vocabulary())}, do_lower_case=False)
     with _loading("text", name):
-        options = _options(name, revision)
+        options = hub_options(name, revision)
         config = AutoConfig.from_pretrained(name, **options)
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
         if _mismatch(tokenizer, config) and not isinstance(tokenizer, BertTokenizer):
@@ -144,7 +144,7 @@ def load_feature_extractor(name: str, revision: str | None = None) -> SequenceFe
         print(f"{name} has no preprocessor_config.json: waveforms are brought to zero mean and unit variance.")
         return standard
     with _loading("audio", name):
-        extractor = AutoFeatureExtractor.from_pretrained(name, **_options(name, revision))
+        extractor = AutoFeatureExtractor.from_pretrained(name, **hub_options(name, revision))
     if extractor.sampling_rate != SAMPLE_RATE:
         raise ValueError(
             f"Audio encoders must take {SAMPLE_RATE} Hz: {name} expects {extractor.sampling_rate} Hz. Choose another encoder."
@@ -152,7 +152,7 @@ def load_feature_extractor(name: str, revision: str | None = None) -> SequenceFe
     return extractor
 
 
-def _options(name: str, revision: str | None) -> dict[str, Any]:
+def hub_options(name: str, revision: str | None) -> dict[str, Any]:
     """Arguments of every ``from_pretrained``: no code of the encoder's own, and no long wait for a hub that does not answer.
 
     Weights come from safetensors where there are some; a ``.bin`` is read as weights only (torch runs nothing of it).
@@ -247,7 +247,7 @@ def load_encoder(which: str, name: str, revision: str | None, overrides: dict) -
         OSError: The files are neither on disk nor in the hub's cache, and the hub cannot be reached, or they are damaged.
         ValueError: The files lack weights, or hold weights of another size.
     """
-    options = _options(name, revision)
+    options = hub_options(name, revision)
     with _loading(which, name):
         config = AutoConfig.from_pretrained(name, **options, **overrides)
         # mismatched sizes are reported as missing weights are, by name

@@ -7,6 +7,7 @@ is missing, of another size or too many is an error: no head stays random.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +52,7 @@ class EmotionRecognitionModel(PreTrainedModel):
 
     config_class = EmotionModelConfig
     main_input_name = "input_values"
-    input_modalities = ("audio", "text")
-    _no_split_modules: list[str] = []
+    input_modalities = ["audio", "text"]  # noqa: RUF012  the form of the class above
     _supports_sdpa = True
 
     def __init__(self, config: EmotionModelConfig) -> None:
@@ -100,10 +100,11 @@ class EmotionRecognitionModel(PreTrainedModel):
             ValueError: A weight is missing, of another size, or belongs to no part of the model.
         """
         wants_report = kwargs.pop("output_loading_info", False)
-        options = {"dtype": torch.float32, "use_safetensors": True} | kwargs
+        options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True} | kwargs
         options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
         with quiet_transformers():  # what is wrong is an error below, not a table on the terminal
-            model, report = super().from_pretrained(pretrained_model_name_or_path, *args, **options)
+            loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *args, **options)
+        model, report = loaded
         check_report(str(pretrained_model_name_or_path), report)
         for value in [*model.parameters(), *model.buffers()]:
             # a tensor in the mapped file may begin at any byte, and then some kernels add up in another order
@@ -126,20 +127,22 @@ def check_report(name: str, report: dict[str, Any]) -> None:
         )
 
 
-def encoders_of(config: EmotionModelConfig) -> dict[str, functools.partial[Encoder]]:
+def encoders_of(config: EmotionModelConfig) -> dict[str, Callable[[], Encoder]]:
     """Builds the encoder of each modality that a configuration has."""
-    found: dict[str, functools.partial[Encoder]] = {}
+    found: dict[str, Callable[[], Encoder]] = {}
+    audio: Any = config.audio_config
+    text: Any = config.text_config
     if config.spectrogram is not None:
         found["audio"] = functools.partial(_spectrogram, config.spectrogram)
-    elif config.audio_config is not None:
-        found["audio"] = functools.partial(AudioEncoder.from_config, config.audio_config)
-    if config.text_config is not None:
-        found["text"] = functools.partial(TextEncoder.from_config, config.text_config)
+    elif audio is not None:
+        found["audio"] = functools.partial(AudioEncoder.from_config, audio)
+    if text is not None:
+        found["text"] = functools.partial(TextEncoder.from_config, text)
     return found
 
 
 def _spectrogram(options: dict[str, Any]) -> SpectrogramEncoder:
-    """torchaudio computes its filters from values, which nothing on the meta device has."""
+    """The filters of torchaudio are computed from values, and a tensor on the meta device has none."""
     with torch.device("cpu"):
         return SpectrogramEncoder(**{**options, "channels": tuple(options["channels"])})
 

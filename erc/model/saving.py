@@ -88,11 +88,12 @@ def config_of(
 ) -> EmotionModelConfig:
     """Configuration from which ``EmotionRecognitionModel`` builds the same model again."""
     encoders: dict[str, Any] = {}
+    encoder: Any
     for modality, encoder in model.encoders.items():
         if isinstance(encoder, SpectrogramEncoder):
             encoders["spectrogram"] = encoder.options
         else:
-            encoders[f"{modality}_config"] = _plain(encoder.model.config)  # type: ignore[union-attr]
+            encoders[f"{modality}_config"] = _plain(encoder.model.config)
     return EmotionModelConfig(
         **encoders,
         fusion=model.fusion_options,
@@ -120,7 +121,8 @@ def plain_weights(model: nn.Module) -> dict[str, torch.Tensor]:
         base = getattr(module, "base_layer", None)
         if base is None or not hasattr(module, "get_delta_weight"):
             continue
-        delta = sum(module.get_delta_weight(adapter) for adapter in module.active_adapters)  # type: ignore[operator, union-attr]
+        adapted: Any = module
+        delta = sum(adapted.get_delta_weight(adapter) for adapter in adapted.active_adapters)
         for key in [key for key in weights if key.startswith(f"{name}.")]:
             value = weights.pop(key)
             if key.startswith(f"{name}.base_layer."):

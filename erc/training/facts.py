@@ -17,7 +17,19 @@ from erc.data import SAMPLE_RATE
 from erc.datasets import SegmentDataset
 from erc.labels import NO_LABEL
 
-SCRIPTS = ("HANGUL", "LATIN", "CJK", "HIRAGANA", "KATAKANA", "CYRILLIC", "ARABIC", "DEVANAGARI", "GREEK", "HEBREW", "THAI")
+SCRIPTS = (
+    "HANGUL",
+    "LATIN",
+    "CJK",
+    "HIRAGANA",
+    "KATAKANA",
+    "CYRILLIC",
+    "ARABIC",
+    "DEVANAGARI",
+    "GREEK",
+    "HEBREW",
+    "THAI",
+)
 """First words of the Unicode names of letters; any other letter counts as OTHER."""
 
 

@@ -1,0 +1,100 @@
+"""One model or several -> probabilities and dimensions of prepared segments. Several are averaged.
+
+Shapes: N segments, K emotions, R dimensions, D width of an embedding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from erc.data import SAMPLE_RATE, InputCollator, Inputs, ModalityInput
+from erc.labels import LabelSpace
+from erc.model import SavedModel
+
+
+class Predicted(NamedTuple):
+    """What is said of N segments."""
+
+    probabilities: np.ndarray
+    """(N, K) float64, rows sum to 1."""
+    va: np.ndarray
+    """(N, R) float64, on the raters' scale, not clipped."""
+    embedding: np.ndarray
+    """(N, D) float32; of several models side by side, in their order."""
+
+
+class Ensemble:
+    """Models that answer as one: their probabilities and dimensions are averaged.
+
+    Args:
+        models: One or more, of one label space, which read the same modalities.
+        device: As torch names it.
+
+    Attributes:
+        label_space: Of all of them.
+        modalities: What they read: ``audio``, ``text`` or both.
+        max_samples: Longest audio that the training of each of them read, at 16 kHz.
+        training: Facts of the first one's training; see ``EmotionModelConfig``.
+
+    Raises:
+        ValueError: They differ in their questions or in what they read.
+    """
+
+    def __init__(self, models: list[SavedModel], device: str = "cpu") -> None:
+        first = models[0].config
+        self.label_space: LabelSpace = first.labels
+        self.modalities: tuple[str, ...] = tuple(models[0].model.emotion_model.encoders)
+        for i, one in enumerate(models[1:], start=2):
+            if differing := self.label_space.differences(one.config.labels):
+                raise ValueError(
+                    f"Models are averaged over one label space: model {i} differs from the first in {'; '.join(differing)}."
+                )
+            if (modalities := tuple(one.model.emotion_model.encoders)) != self.modalities:
+                raise ValueError(
+                    f"Models that are averaged read the same: the first reads {' and '.join(self.modalities)}, model {i} reads "
+                    f"{' and '.join(modalities)}."
+                )
+        self.max_samples = min(one.config.max_samples for one in models)
+        self.training: dict[str, Any] = first.training or {}
+        self.device = device
+        self._models = [one.model.emotion_model.to(device).eval() for one in models]
+        self._collators = [
+            InputCollator(**one.processors, max_samples=self.max_samples, max_tokens=one.config.max_tokens)
+            for one in models
+        ]
+
+    @property
+    def max_seconds(self) -> float:
+        """``max_samples`` in seconds."""
+        return self.max_samples / SAMPLE_RATE
+
+    def predict(self, rows: list[dict[str, Any]], batch_size: int) -> Predicted:
+        """Predictions of segments, in their order, whatever they are batched with.
+
+        Args:
+            rows: Each ``segment_id``, and ``waveform`` (int16 at 16 kHz) and ``transcript`` as far as the models read them.
+            batch_size: Segments a batch. Those of like length share one, so that little is padded.
+        """
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i].get("waveform", ())))
+        parts = []
+        for first in range(0, len(rows), batch_size):
+            parts.append(self._batch([rows[i] for i in order[first : first + batch_size]]))
+        place = np.argsort(order)
+        return Predicted(*(np.concatenate(one)[place] for one in zip(*parts, strict=True)))
+
+    def _batch(self, rows: list[dict[str, Any]]) -> Predicted:
+        probabilities, va, embedding = [], [], []
+        for model, collate in zip(self._models, self._collators, strict=True):
+            inputs: Inputs = {
+                modality: ModalityInput(values=given["values"].to(self.device), mask=given["mask"].to(self.device))
+                for modality, given in collate(rows)["inputs"].items()
+            }
+            with torch.inference_mode():
+                prediction = model(inputs)
+            probabilities.append(prediction.emotion_logits.double().softmax(dim=-1).cpu().numpy())
+            va.append(prediction.va.double().cpu().numpy())
+            embedding.append(prediction.embedding.float().cpu().numpy())
+        return Predicted(np.mean(probabilities, axis=0), np.mean(va, axis=0), np.concatenate(embedding, axis=1))

@@ -1,0 +1,329 @@
+"""``Predictor``: own speech -> emotions, valence and arousal, with a saved model.
+
+predictor = Predictor.from_pretrained("runs/demo/tensor_mixer_peakl/fold0-seed42")
+predictor("a.wav", text="정말 좋아요")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from erc.data import MIN_SAMPLES, MediaError
+from erc.inference.ensemble import Ensemble, Predicted
+from erc.inference.remarks import on_the_prediction, on_the_sound, on_the_text
+from erc.inference.sound import Sound
+from erc.inference.sources import find_models
+from erc.inference.windows import check_window, of_the_whole, windows_of
+from erc.labels import LabelSpace, entropy
+from erc.model import SavedModel, Transcriber, load_model
+
+AHEAD = 8
+"""So many batches of stretches are read before they are sorted by length and predicted."""
+
+
+class Request(NamedTuple):
+    """One thing to predict."""
+
+    audio: Any = None
+    text: str | None = None
+    sampling_rate: int | None = None
+
+
+class _Piece(NamedTuple):
+    """A stretch that the model reads at once."""
+
+    item: int
+    span: tuple[float, float]
+    row: dict[str, Any]
+
+
+class Predictor:
+    """Predicts emotions, valence and arousal of speech and its transcript.
+
+    Args:
+        models: One or more saved models, which are averaged (probabilities, and valence and arousal).
+        transcriber: Hears the words of speech that comes without a transcript.
+        device: As torch names it; null: a GPU where there is one.
+
+    Attributes:
+        label_space: Emotions, dimensions and their scale.
+        modalities: What the model reads: ``audio``, ``text`` or both.
+        max_seconds: Longest audio that the model reads at once; longer audio is read window by window.
+        training: Facts of the training; see ``erc.model.EmotionModelConfig``.
+
+    Raises:
+        ValueError: The models differ in their label spaces or in what they read.
+    """
+
+    def __init__(
+        self, models: Sequence[SavedModel], transcriber: Transcriber | None = None, device: str | None = None
+    ) -> None:
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._ensemble = Ensemble(list(models), device)
+        self.transcriber = transcriber
+        self.label_space: LabelSpace = self._ensemble.label_space
+        self.modalities = self._ensemble.modalities
+        self.max_seconds = self._ensemble.max_seconds
+        self.training = self._ensemble.training
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path | Sequence[str | Path],
+        transcriber: str | None = None,
+        device: str | None = None,
+    ) -> Predictor:
+        """Loads one model or several.
+
+        Args:
+            path: Folder of a finished run, a saved model, a row of a grid (its folds are averaged), or a list of these.
+            transcriber: Hub id or directory of a recogniser (``AutoModelForCTC``) for speech without a transcript.
+            device: See ``Predictor``.
+
+        Raises:
+            FileNotFoundError: A path is no model.
+            OSError: A file is damaged.
+            ValueError: See ``Predictor``; or the weights are not those of the model.
+        """
+        models = [load_model(folder) for folder in find_models(path)]
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(models, None if transcriber is None else Transcriber(transcriber, chosen), chosen)
+
+    def __call__(
+        self,
+        audio: Any = None,
+        text: str | Sequence[str | None] | None = None,
+        *,
+        sampling_rate: int | None = None,
+        batch_size: int = 8,
+        window: float | None = None,
+        stride: float | None = None,
+        return_embedding: bool = False,
+    ) -> Any:
+        """Predicts one segment, or a list of them.
+
+        Args:
+            audio: Path of a wav, flac, ogg or mp3; an array, with ``sampling_rate``; a dictionary with ``array`` (or ``raw``)
+                and ``sampling_rate``; or a list of these. None for a model that reads text alone.
+            text: What is said, or a list of it. None: the transcriber hears it.
+            sampling_rate: Of arrays, in Hz.
+            batch_size: Segments a batch; it changes no prediction by more than rounding (1e-4).
+            window: Reads audio in windows of so many seconds, each with the whole transcript (or with what the transcriber
+                hears in it). None: audio that is longer than ``max_seconds`` is read in windows of that length.
+            stride: Seconds from one window to the next; None: half a window.
+            return_embedding: Adds ``embedding``, (D,) float32: the vector in front of the heads. Of several models they stand
+                side by side.
+
+        Returns:
+            A dictionary, or a list of them: ``emotions`` (a list of ``label`` and ``score``, the likeliest first), the
+            dimensions of the label space (``valence``, ``arousal``: on the raters' scale, not clipped), ``entropy`` of the
+            probabilities in nats (0: certain; ln K: says nothing), ``text``, ``transcript_source`` (human or asr),
+            ``notes`` on what is unusual, and for audio in windows ``windows`` with the same of each one, its ``start`` and
+            its ``end``. What is said of the whole is the mean over the windows.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The audio cannot be read, a transcript is missing, or an argument is out of its range.
+        """
+        is_list = isinstance(audio, list | tuple) or (audio is None and isinstance(text, list | tuple))
+        audios = list(audio) if isinstance(audio, list | tuple) else [audio]
+        texts: list[Any] = list(text) if isinstance(text, list | tuple) else [text] * len(audios)
+        if audio is None:
+            audios = [None] * len(texts)
+        if len(texts) != len(audios):
+            raise ValueError(f"Each segment has its transcript: got {len(audios)} of audio and {len(texts)} of text.")
+        requests = [Request(one, words, sampling_rate) for one, words in zip(audios, texts, strict=True)]
+        found = []
+        for one in self.stream(requests, batch_size, window, stride, return_embedding):
+            if isinstance(one, Exception):
+                raise one
+            found.append(one)
+        return found if is_list else found[0]
+
+    def stream(
+        self,
+        requests: Iterable[Request],
+        batch_size: int = 8,
+        window: float | None = None,
+        stride: float | None = None,
+        return_embedding: bool = False,
+    ) -> Iterator[dict[str, Any] | Exception]:
+        """Predictions one after the other, in the order of the requests; memory does not grow with their number.
+
+        A request that cannot be used gives its error (a ValueError or an OSError) in its place, and the others go on.
+        """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size is a whole number, 1 or more: got {batch_size!r}.")
+        if window is not None:
+            stride = check_window(window, stride, self.max_seconds)
+        elif stride is not None:
+            raise ValueError("A stride is one of windows: give window, too.")
+        waiting: list[dict[str, Any] | Exception] = []
+        pieces: list[_Piece] = []
+        for request in requests:
+            try:
+                item = self._prepared(request, window, stride)
+                waiting.append(item)
+            except (ValueError, OSError) as err:
+                waiting.append(err)
+                continue
+            for span, row in self._rows(item, batch_size):
+                if isinstance(row, Exception):
+                    waiting[-1] = row
+                    pieces = [piece for piece in pieces if piece.item != len(waiting) - 1]
+                    break
+                pieces.append(_Piece(len(waiting) - 1, span, row))
+                if len(pieces) >= AHEAD * batch_size:
+                    self._predict(pieces, waiting, batch_size, return_embedding)
+                    pieces = []
+            if not pieces:
+                yield from self._told(waiting, return_embedding)
+                waiting = []
+        self._predict(pieces, waiting, batch_size, return_embedding)
+        yield from self._told(waiting, return_embedding)
+
+    # --- one request ------------------------------------------------------------------------------------------------------
+    def _prepared(self, request: Request, window: float | None, stride: float | None) -> dict[str, Any]:
+        """What is known of a request before anything is decoded."""
+        item: dict[str, Any] = {"text": request.text, "notes": [], "predicted": [], "spans": [], "heard": []}
+        if "text" in self.modalities:
+            self._check_text(request)
+            item["hears"] = request.text is None
+        if "audio" in self.modalities or item.get("hears"):
+            if request.audio is None:
+                raise ValueError("The model reads audio: expected a file or an array, got none.")
+            sound = item["sound"] = Sound(request.audio, request.sampling_rate)
+            item["is_windowed"] = window is not None or sound.seconds > self.max_seconds + 0.02
+            length = window or self.max_seconds
+            item["spans"] = windows_of(sound.seconds, length, stride or length / 2)
+            if window is None and item["is_windowed"] and "audio" in self.modalities:
+                item["notes"].append(
+                    f"The audio has {sound.seconds:.1f} s and was read in {len(item['spans'])} windows of {length:g} s, because "
+                    "the model reads no more at once; what is said of the whole is their mean."
+                )
+        else:
+            item["spans"], item["is_windowed"] = [(0.0, 0.0)], False
+        return item
+
+    def _check_text(self, request: Request) -> None:
+        if request.text is None and self.transcriber is None:
+            other = "an audio-only model (rows of a table named audio_only)"
+            raise ValueError(
+                "The model reads what is said: expected text, got none. Give the transcript, load the model with a transcriber "
+                f"(transcriber=…; --text=auto), or use {other}."
+            )
+        if request.text is not None and not isinstance(request.text, str):
+            raise ValueError(f"A transcript is a string: got {type(request.text).__name__}.")
+
+    def _rows(self, item: dict[str, Any], batch_size: int) -> Iterator[tuple[tuple[float, float], Any]]:
+        """Each stretch of a request, decoded a few at a time: what the model reads, or what is wrong with it."""
+        spans = item["spans"]
+        reads_audio = "audio" in self.modalities
+        for first in range(0, len(spans), batch_size):
+            some = spans[first : first + batch_size]
+            waveforms: list[Any] = item["sound"].stretches(some) if "sound" in item else [None] * len(some)
+            for span, waveform in zip(some, waveforms, strict=True):
+                if isinstance(waveform, np.ndarray) and len(waveform) < MIN_SAMPLES:
+                    waveform = MediaError(
+                        f"at least {MIN_SAMPLES} samples at 16 kHz are expected, got {len(waveform)}", "short audio"
+                    )
+                if isinstance(waveform, MediaError):
+                    yield span, ValueError(f"The audio cannot be used: {waveform}.")
+                    return
+                row: dict[str, Any] = {"segment_id": ""}
+                if "text" in self.modalities:
+                    hears = item["hears"]
+                    row["transcript"] = self.transcriber([waveform])[0] if hears and self.transcriber else item["text"]
+                    if hears:
+                        item["heard"].append(row["transcript"])
+                if waveform is not None:
+                    item["is_silent"] = item.get("is_silent", True) and not waveform.any()
+                if reads_audio:
+                    row["waveform"] = waveform
+                yield span, row
+
+    def _predict(self, pieces: list[_Piece], waiting: list[Any], batch_size: int, keeps: bool) -> None:
+        """Adds the predictions of the stretches to what they belong to."""
+        if not pieces:
+            return
+        predicted = self._ensemble.predict([piece.row for piece in pieces], batch_size)
+        for i, piece in enumerate(pieces):
+            embedding = predicted.embedding[i] if keeps else predicted.embedding[i, :0]
+            waiting[piece.item]["predicted"].append(
+                (piece.span, Predicted(predicted.probabilities[i], predicted.va[i], embedding))
+            )
+
+    # --- what is told -----------------------------------------------------------------------------------------------------
+    def _told(self, waiting: list[Any], keeps: bool) -> Iterator[dict[str, Any] | Exception]:
+        for item in waiting:
+            yield item if isinstance(item, Exception) else self._answer(item, keeps)
+
+    def _answer(self, item: dict[str, Any], keeps: bool) -> dict[str, Any]:
+        stretches = item["predicted"]
+        whole = Predicted(*(of_the_whole(np.stack(one)) for one in zip(*(each for _, each in stretches), strict=True)))
+        answer = self._figures(whole)
+        notes = item["notes"]
+        if "text" in self.modalities:
+            text = " ".join(filter(None, item["heard"])) if item["hears"] and not item["is_windowed"] else item["text"]
+            answer["text"] = " / ".join(item["heard"]) if item["hears"] and item["is_windowed"] else text
+            answer["transcript_source"] = "asr" if item["hears"] else "human"
+            notes += on_the_text(answer["text"], self.training)
+        if "audio" in self.modalities:
+            sound = item["sound"]
+            seconds = stretches[0][0][1] - stretches[0][0][0] if item["is_windowed"] else sound.seconds
+            notes += on_the_sound(sound.rate, seconds, item["is_silent"], self.training)
+        answer["notes"] = notes + on_the_prediction(answer["entropy"], self.label_space.n_emotions, self.training)
+        if keeps:
+            answer["embedding"] = whole.embedding.astype(np.float32)
+        if item["is_windowed"] and "audio" in self.modalities:
+            answer["windows"] = []
+            for i, ((start, end), each) in enumerate(stretches):
+                one = {"start": round(start, 3), "end": round(end, 3), **self._figures(each)}
+                one |= {"text": item["heard"][i]} if item.get("hears") else {}
+                one |= {"embedding": each.embedding} if keeps else {}
+                answer["windows"].append(one)
+        return answer
+
+    def _figures(self, predicted: Predicted) -> dict[str, Any]:
+        scores = dict(zip(self.label_space.emotions, map(float, predicted.probabilities), strict=True))
+        ranked = sorted(scores.items(), key=lambda pair: -pair[1])
+        dimensions = dict(zip(self.label_space.dimensions, map(float, predicted.va), strict=True))
+        return {
+            "emotions": [{"label": label, "score": score} for label, score in ranked],
+            **dimensions,
+            "entropy": float(entropy(predicted.probabilities)),
+        }
+
+    def contributions(self, audio: Any, text: str | None = None, sampling_rate: int | None = None) -> dict[str, Any]:
+        """What each modality carries: the prediction with both, and with one of them left out.
+
+        Text is left out by giving the empty transcript, and audio by giving silence of the same length. The model was not
+        trained on such input, so these predictions show what the answer rests on, and are no predictions to use.
+
+        Args:
+            audio: See ``__call__``; a single sound. The first ``max_seconds`` of it are read.
+            text: What is said; None: the transcriber hears it.
+            sampling_rate: Of an array, in Hz.
+
+        Returns:
+            ``both``, ``audio`` (the text is left out) and ``text`` (the audio is left out), each as ``__call__`` gives it. A model
+            of one modality has that one only.
+
+        Raises:
+            ValueError: See ``__call__``.
+        """
+        if len(self.modalities) == 1:
+            only = self.modalities[0]
+            return {only: self(audio if only == "audio" else None, text, sampling_rate=sampling_rate)}
+        sound = Sound(audio, sampling_rate)
+        waveform = sound.stretches([(0.0, min(sound.seconds, self.max_seconds))])[0]
+        if isinstance(waveform, MediaError):
+            raise ValueError(f"The audio cannot be used: {waveform}.")
+        both = self(waveform, text, sampling_rate=16_000)
+        rest = self([waveform, np.zeros_like(waveform)], ["", both["text"]], sampling_rate=16_000)
+        return {"both": both, "audio": rest[0], "text": rest[1]}
