@@ -163,7 +163,7 @@ def load(folder: str | Path) -> Grid:
     """Finished rows of a grid, each file checked; a cell whose files are damaged is left out with a warning.
 
     Args:
-        folder: The grid's folder.
+        folder: The grid's folder; or one run folder, which is then a grid of one row and one fold.
 
     Raises:
         FileNotFoundError: No cell is finished.
@@ -173,13 +173,15 @@ def load(folder: str | Path) -> Grid:
     rows: dict[str, Row] = {}
     left_out: dict[str, str] = {}
     identities: dict[str, Identity] = {}
-    for run_dir in cells_in(folder):
+    single = is_single_run(folder)
+    for run_dir in [Path(folder)] if single else cells_in(folder):
         if (run_dir / "result.json").exists():
             run, reason = _read_cell(run_dir)
             if run is None:
                 left_out[name_of(run_dir)] = reason
                 continue
-            row = rows.setdefault(run_dir.parent.name, Row(run_dir.parent.name))
+            name = f"{run.result['fusion']}_{run.result['target']}" if single else run_dir.parent.name
+            row = rows.setdefault(name, Row(name))
             row.runs[run.result["fold"], run.result["seed"]] = run
             identity = read_identity(run_dir)
             if identity.state == "valid":
@@ -189,13 +191,18 @@ def load(folder: str | Path) -> Grid:
     if not rows:
         named = f" that can be used. {left_out_text(left_out)}" if left_out else "."
         raise FileNotFoundError(
-            f"A table needs finished cells, <row>/fold<k>-seed<s>/result.json: {folder} holds none{named}"
+            f"A table needs a finished run, or finished cells (<row>/fold<k>-seed<s>/result.json): {folder} holds none{named}"
         )
     _check_one_grid(folder, list(rows.values()), identities)
     seeds = sorted({seed for row in rows.values() for seed in row.seeds})
     for row in rows.values():
         row.grid_seeds = seeds
     return Grid(sorted(rows.values(), key=_place), left_out)
+
+
+def is_single_run(folder: str | Path) -> bool:
+    """Whether a folder is that of one finished run, and not of a grid."""
+    return (Path(folder) / "result.json").exists()
 
 
 def _read_cell(run_dir: Path) -> tuple[Run | None, str]:

@@ -113,6 +113,7 @@ def interval_tables(rows: list[Row], found: dict[str, dict[str, Intervals]]) -> 
             caption,
         )
         for kind, caption in INTERVAL_CAPTIONS.items()
+        if kind != "folds" or has_several_folds(rows)
     ]
 
 
@@ -148,6 +149,11 @@ def comparison_notes(rows: list[Row], n_comparisons: int, n_resamples: int) -> l
         f"Each comparison has {n_resamples:,} resamples, and one whose p is the smallest that these can give has "
         f"{n_resamples * n_comparisons:,}. A p that is still the smallest is an upper bound, marked ≤ or <.",
     ]
+
+
+def has_several_folds(rows: list[Row]) -> bool:
+    """Whether any row has more than one fold, so that something can be said of how folds differ."""
+    return any(len(row.folds) > 1 for row in rows)
 
 
 def has_several_seeds(rows: list[Row]) -> bool:

@@ -49,6 +49,7 @@ from erc.report.single_tables import (
     fullest,
     halves_of,
     has_published,
+    has_several_folds,
     has_several_seeds,
     humans_of,
     interval_tables,
@@ -211,8 +212,10 @@ def _results(rows: list[Row]) -> list[dict]:
 
 
 def _grid_name(rows: list[Row]) -> str:
-    """Name of the grid's folder."""
+    """Name of the grid's folder; for a single run what it is of."""
     run = next(iter(rows[0].runs.values()))
+    if len(_results(rows)) == 1:
+        return f"{rows[0].name}, fold {run.result['fold']}, seed {run.result['seed']}"
     return run.folder.absolute().parent.parent.name
 
 
@@ -222,7 +225,9 @@ def _preamble(rows: list[Row]) -> list[str]:
     seeds = ", ".join(map(str, sorted({result["seed"] for result in results})))
     return [
         f"protocol={protocol}: {PROTOCOLS[protocol]}{trained_on_text(rows)}",
-        f"Mean ± sample standard deviation over folds; seeds {seeds}.",
+        f"Mean ± sample standard deviation over folds; seeds {seeds}."
+        if has_several_folds(rows)
+        else f"One fold; seeds {seeds}. How much folds differ is not known.",
     ]
 
 
@@ -244,19 +249,24 @@ def _scope(rows: list[Row], n_resamples: int) -> str:
     """What the figures are of, and what they leave out: enough to print the table elsewhere."""
     tables = [run.predictions for run in fullest(rows).first_seed().values()]
     n_tied = sum(int(table["is_tied"].sum()) for table in tables)
+    folds = f"{len(tables)} folds" if len(tables) > 1 else "One fold"
     text = (
-        f"{len(tables)} folds with {sum(map(len, tables)):,} segments, of which {n_tied:,} with tied votes are left out of "
+        f"{folds} with {sum(map(len, tables)):,} segments, of which {n_tied:,} with tied votes are left out of "
         "every figure but JSD and CE. Majority: always the training segments' most frequent emotion, mean valence and mean "
         "arousal. Intervals over dialogues: jackknife over whole dialogues within their fold, bias corrected by "
         f"{n_resamples:,} resamples of them"
     )
-    over_folds = "Intervals over folds: t over the folds, never narrower than those over dialogues."
+    over_folds = (
+        "Intervals over folds: t over the folds, never narrower than those over dialogues."
+        if has_several_folds(rows)
+        else ""
+    )
     if has_several_seeds(rows):
         return (
             f"{text}; they hold the variation between seeds. {over_folds} Every figure is the mean over the seeds of a fold, "
             "then over folds; resamples draw seeds as well."
         )
-    return f"{text}; they hold the trained models fixed. {over_folds}"
+    return f"{text}; they hold the trained models fixed. {over_folds}".strip()
 
 
 def _reading_sections(rows: list[Row], found: dict[str, dict[str, Intervals]]) -> list[Section]:

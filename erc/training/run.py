@@ -12,6 +12,8 @@ import logging
 import os
 import platform
 import resource
+import shlex
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -142,7 +144,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     result = _write_result(run_dir, train, test, gathered, history.rows, epoch, facts)
     drop_checkpoints(run_dir, is_cell=config["resume"] is True)
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
-    return _told(result, run_dir)
+    return _told(result, run_dir, config["resume"] is True, tuple(module.model.encoders))
 
 
 def _write_result(
@@ -161,10 +163,17 @@ def _write_result(
     return result
 
 
-def _told(result: dict, run_dir: Path) -> dict:
-    """The result, after its main figures and its place were printed."""
+def _told(result: dict, run_dir: Path, is_cell: bool, modalities: tuple[str, ...]) -> dict:
+    """The result, after its main figures were printed, and where it is, how to see it and how to use it."""
     print(summary_text(result))
-    print(f"Result: {run_dir / 'result.json'}", flush=True)
+    print(f"Result:     {run_dir / 'result.json'}")
+    if not is_cell:  # the end of a grid says it of all cells
+        folder = shlex.quote(str(run_dir))
+        print(f"To see it:  python -m erc report {folder} --out=report")
+        if modalities:
+            text = ' --text="…"' if "text" in modalities else ""
+            print(f"To use it:  python -m erc predict file YOUR.wav{text} --model={folder}")
+    sys.stdout.flush()
     return result
 
 
@@ -209,7 +218,7 @@ def _fit_classical(
     history = [{"epoch": 0, "step": 0, "seconds": seconds, **row}]
     result = _write_result(run_dir, train, test, gathered, history, 0, facts)
     print()
-    return _told(result, run_dir)
+    return _told(result, run_dir, config["resume"] is True, ())
 
 
 def _first_line(

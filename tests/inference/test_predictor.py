@@ -12,7 +12,7 @@ from inference.conftest import scores
 from saved_models import save_tiny, speech, tiny_model
 
 import erc
-from erc.data import Collator, KEMD
+from erc.data import KEMD, Collator
 from erc.inference import Predictor
 from erc.labels import LabelSpace
 from erc.model import load_model

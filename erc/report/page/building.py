@@ -20,7 +20,7 @@ from tqdm import tqdm
 from erc.files import write_atomically
 from erc.report.figures.drawing import draw_all
 from erc.report.figures.spec import GridView
-from erc.report.grid_results import choose_row, load
+from erc.report.grid_results import choose_row, is_single_run, load
 from erc.report.page.embedding_map import map_of
 from erc.report.page.html import render
 from erc.report.page.media import add_media
@@ -40,7 +40,7 @@ def build(
     """Writes ``<out>/index.html``, and the tables and figures that go into it.
 
     Args:
-        runs: The grid's folder, with ``<row>/fold<k>-seed<s>/`` in it.
+        runs: The grid's folder, with ``<row>/fold<k>-seed<s>/`` in it; or the folder of one finished run.
         out: Folder of the report.
         row: The row that figures and the embedding map show; tensor_mixer_peakl, or else the last row, where not given.
         with_media: Puts transcripts and audio into the page. They are human-subject data: keep such a page to yourself.
@@ -58,6 +58,7 @@ def build(
     rows = load(runs)
     chosen = choose_row(rows, row)
     target = Path(out)
+    target.mkdir(parents=True, exist_ok=True)
     with tqdm(total=4 + len(chosen.folds) * (1 + with_media), desc="report", unit="step", file=sys.stderr) as bar:
 
         def done(following: str) -> None:
@@ -66,7 +67,8 @@ def build(
 
         bar.set_postfix_str("tables")
         tables = make_tables(rows, n_resamples=n_resamples)
-        save_tables(runs, tables)
+        # a run folder stays as the run left it
+        save_tables(target if is_single_run(runs) else runs, tables)
         done("projections")
         embedding_map = map_of(chosen, seed=seed, on_fold=lambda fold: done(f"projected fold {fold}"))
         if with_media:

@@ -14,7 +14,7 @@ import numpy as np
 from erc.data import NO_SPLIT
 from erc.report.figures.drawing import Drawn, spec_of
 from erc.report.figures.embedding_map import ARRANGED_BELOW
-from erc.report.grid_results import Row
+from erc.report.grid_results import Row, is_single_run
 from erc.report.projection import AlignmentRow
 from erc.report.raters import Agreement, NoRaters, agreement
 from erc.report.rendering import NOT_DEFINED, Section, Table, raters_text, short, short_p
@@ -96,17 +96,22 @@ def cells_of(rows: list[Row], runs: str) -> Cells:
         if match and path.is_dir():
             found.setdefault(path.parent.name, {}).setdefault(int(match[1]), []).append((state_of(path), match[2]))
 
+    folds = list(range(rows[0].n_folds))
+    if is_single_run(runs):
+        (run,) = rows[0].runs.values()
+        folds = [run.result["fold"]]
+        found = {rows[0].name: {folds[0]: [("done", str(run.result["seed"]))]}}
+
     def cell(states: list[tuple[str, str]]) -> CellState:
         if not states:
             return CellState("absent", "not begun")
         return CellState(states[0][0], ", ".join(f"{state} (seed {seed})" for state, seed in states))
 
-    n_folds = rows[0].n_folds
     order = [*titles, *sorted(set(found) - set(titles))]
     return Cells(
-        ["", *(f"fold {fold}" for fold in range(n_folds))],
+        ["", *(f"fold {fold}" for fold in folds)],
         [
-            (titles.get(name, name), [cell(found.get(name, {}).get(fold, [])) for fold in range(n_folds)])
+            (titles.get(name, name), [cell(found.get(name, {}).get(fold, [])) for fold in folds])
             for name in order
         ],
     )
