@@ -32,7 +32,7 @@ ORDER = [
     "training",
     "inference",
     "synthetic",
-] + ["doctor", "report", "configuration", "grid", "__main__"]
+] + ["doctor", "report", "configuration", "export", "grid", "__main__"]
 """Rooms in the order in which the data flows: folders, and files that are a room of their own."""
 
 WITHIN = {
@@ -42,13 +42,14 @@ WITHIN = {
     "convert": ["segments_file", "crema_d_rows", "emodb_rows", "ravdess_rows", "iemocap_rows"]
     + ["meld_rows", "msp_podcast_rows", "commands"],
     "model": ["pretrained", "encoders", "spectrogram", "pooling", "fusion", "heads", "emotion_model", "configuration"]
-    + ["recognition_model", "processor", "transcription", "saving"],
+    + ["recognition_model", "processor", "transcription", "exporting", "saving"],
     "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
     + ["lengths", "transcripts", "voices", "across_folds", "label_shift", "packages", "plan", "machine", "start"]
     + ["diagnosis", "segment_lists", "terminal", "commands"],
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],
+    "export": ["parity", "onnx", "card", "commands"],
     "configuration": ["values", "buildable", "check", "hydra_tree", "start"],
     "report": [
         "rendering",

@@ -11,6 +11,7 @@
     recognition_model.py  the model as Hugging Face's AutoModel gives it
     processor.py      sound and words -> what that model reads
     transcription.py  waveforms -> words: a speech recogniser
+    exporting.py      a model -> the files of its ONNX program
     saving.py         a trained model -> a folder, and back
 
 Encoders, inputs, sequences and learning rates have the same names: those of the modalities (``audio``, ``text``).

@@ -1,6 +1,7 @@
 from .configuration import EmotionModelConfig as EmotionModelConfig
 from .emotion_model import EmotionModel as EmotionModel, Prediction as Prediction
 from .encoders import AudioEncoder as AudioEncoder, Encoder as Encoder, TextEncoder as TextEncoder
+from .exporting import export_program as export_program
 from .pretrained import load_feature_extractor as load_feature_extractor, load_tokenizer as load_tokenizer
 from .processor import EmotionProcessor as EmotionProcessor
 from .recognition_model import EmotionOutput as EmotionOutput, EmotionRecognitionModel as EmotionRecognitionModel

@@ -33,7 +33,7 @@ class EmotionOutput(ModelOutput):
     """(B, K) in the order of ``config.id2label``."""
     va: torch.FloatTensor | None = None
     """(B, R) the dimensions of the label space (valence, arousal) on the raters' scale, not clipped; R may be 0."""
-    embedding: torch.FloatTensor | None = None
+    embeddings: torch.FloatTensor | None = None
     """(B, D) the vector that the heads read."""
 
 

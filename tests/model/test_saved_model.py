@@ -41,7 +41,7 @@ def check_round_trip(model, folder, tolerance: float = 0.0) -> None:
     with torch.no_grad():
         before, after = model(by_modality(batch)), saved.model(**batch)
     assert before.emotion_logits.std() > 0.01  # predictions that differ at all
-    for one, other in zip(before, (after.logits, after.va, after.embedding), strict=True):
+    for one, other in zip(before, (after.logits, after.va, after.embeddings), strict=True):
         assert torch.allclose(one, other, rtol=0, atol=tolerance) and one.dtype == other.dtype
 
 

@@ -110,10 +110,7 @@ def cells_of(rows: list[Row], runs: str) -> Cells:
     order = [*titles, *sorted(set(found) - set(titles))]
     return Cells(
         ["", *(f"fold {fold}" for fold in folds)],
-        [
-            (titles.get(name, name), [cell(found.get(name, {}).get(fold, [])) for fold in folds])
-            for name in order
-        ],
+        [(titles.get(name, name), [cell(found.get(name, {}).get(fold, [])) for fold in folds]) for name in order],
     )
 
 

@@ -1,0 +1,4 @@
+from .card import model_card as model_card
+from .commands import export as export
+from .onnx import export_onnx as export_onnx
+from .parity import Parity as Parity, compare as compare
