@@ -206,7 +206,7 @@ def test_heavy_libraries_come_in_by_their_doors_only():
     ("name", "source"),
     [
         ("training/losses", "import wandb"),
-        ("model/heads", "from transformers import AutoModel"),
+        ("evaluation/metrics", "from transformers import AutoModel"),
         ("training/run", "import hydra.utils"),
     ],
 )

@@ -93,6 +93,13 @@ DECIDING_SYNTHETIC = ("synthetic/*.py",)
 """Source files that decide a result as well, where the run is on a synthetic corpus."""
 
 NOT_DECIDING = {
+    "model/configuration.py",
+    "model/exporting.py",
+    "model/processor.py",
+    "model/recognition_model.py",
+    "model/saving.py",
+    "model/transcription.py",
+    "training/facts.py",
     "training/grid_identity.py",
     "training/identity.py",
     "training/loggers.py",
@@ -101,7 +108,8 @@ NOT_DECIDING = {
     "training/run_folder.py",
     "training/scoring.py",
 }
-"""Files that ``DECIDING`` matches and that no result depends on: they log, keep folders, or read finished runs."""
+"""Files that ``DECIDING`` matches and that no result depends on: they save models, log, keep folders, or read finished
+runs."""
 
 ORIGIN = "ckpt_path"
 """Option by which an identity names the run that it goes on from; see ``continued``."""

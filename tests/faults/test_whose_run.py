@@ -146,8 +146,10 @@ def test_a_finished_run_that_is_started_again_trains_nothing(cell, resume, capsy
     assert cell(f"resume={resume}") == result
     assert "finished already" in capsys.readouterr().out
     after = content(cell.root / "run")
-    assert before.pop("last.ckpt") and (resume == "true") == ("last.ckpt" not in after)
-    assert {name: value for name, value in after.items() if name != "last.ckpt"} == before
+    # a cell of a grid keeps its weights once, as saved model
+    for name in ("last.ckpt", "best.ckpt"):
+        assert before.pop(name) and (resume == "true") == (after.pop(name, None) is None)
+    assert after == before and "model/model.safetensors" in after
 
 
 def test_a_half_done_run_is_not_begun_anew_in_its_folder(cell, half_done):
@@ -160,15 +162,16 @@ def test_a_half_done_run_is_not_begun_anew_in_its_folder(cell, half_done):
 def test_what_is_left_in_a_finished_cell_goes_when_the_cell_is_looked_at_and_stays_when_it_is_refused(cell):
     cell("resume=true")
     run_dir = cell.root / "run"
-    assert not (run_dir / "last.ckpt").exists()
-    for name in ("last.ckpt", "previous.ckpt"):  # of a process that was killed before it removed them
-        shutil.copy(run_dir / "best.ckpt", run_dir / name)
+    left = ("best.ckpt", "last.ckpt", "previous.ckpt")
+    assert not any((run_dir / name).exists() for name in left)
+    for name in left:  # of a process that was killed before it removed them
+        shutil.copy(run_dir / "metrics.csv", run_dir / name)
     before = content(run_dir)
     with pytest.raises(FileExistsError):
         cell("resume=true", "seed=7")
     assert content(run_dir) == before
     cell("resume=true")
-    assert not (run_dir / "last.ckpt").exists() and not (run_dir / "previous.ckpt").exists()
+    assert not any((run_dir / name).exists() for name in left)
 
 
 def test_a_second_process_in_a_folder_is_refused(cell):

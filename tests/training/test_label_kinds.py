@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -45,7 +46,7 @@ def test_a_resumed_run_on_sampled_labels_equals_one_that_was_never_stopped(cell)
     cell("target=sampled", "resume=true", folder="cut")
     whole, cut = (cell.root / name / "predictions.csv" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut.read_bytes()
-    weights = [torch.load(cell.root / name / "best.ckpt", weights_only=True)["state_dict"] for name in ("whole", "cut")]
+    weights = [load_file(cell.root / name / "model" / "model.safetensors") for name in ("whole", "cut")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert "target_options" not in result
     # control: labels that are drawn are no soft labels

@@ -94,10 +94,11 @@ def test_a_finished_folder_refuses_another_run_and_keeps_all_its_files(train_cel
     result = train_cell(short)
 
     def content() -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        return {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     before = content()
-    assert {"config.yaml", "identity.json", "metrics.csv", "predictions.csv", "result.json", "best.ckpt"} <= set(before)
+    assert {"config.yaml", "identity.json", "metrics.csv", "predictions.csv", "result.json"} <= set(before)
+    assert {"model/config.json", "model/model.safetensors"} <= set(before) and "best.ckpt" not in before
     with pytest.raises(FileExistsError, match=named):
         train_cell(short, change)
     assert content() == before  # no file is changed, and none is added

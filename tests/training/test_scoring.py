@@ -63,7 +63,7 @@ def test_the_command_gives_bit_equal_predictions_on_the_run_s_own_fold(unchanged
         0,
         0,
         "test",
-        "best.ckpt",
+        "model",
     )
     assert "majority" in done.stdout and "Attention" not in done.stdout
     assert sorted(os.listdir(tmp_path / "scores")) == ["evaluation.json", "predictions.csv"]
@@ -114,11 +114,15 @@ def complaint(capsys, *arguments: str) -> str:
     return capsys.readouterr().err
 
 
-def test_another_checkpoint_can_be_named_and_a_missing_one_is_an_error_that_names_those_there(unchanged, capsys):
+def test_another_checkpoint_can_be_named_and_a_missing_one_is_an_error_that_names_those_there(
+    unchanged, capsys, tmp_path
+):
+    evaluate.main([str(unchanged), "--checkpoint=best.ckpt", f"--out={tmp_path}"])
+    assert (tmp_path / "predictions.csv").read_bytes() == (unchanged / "predictions.csv").read_bytes()
     evaluate.main([str(unchanged), "--checkpoint=last.ckpt"])
     assert "last.ckpt (epoch 1)" in capsys.readouterr().out
     assert re.search(
-        r"expected .*epoch9\.ckpt, .* there are: best\.ckpt, last\.ckpt",
+        r"expected .*epoch9\.ckpt, .* are there: best\.ckpt, last\.ckpt, model",
         complaint(capsys, str(unchanged), "--checkpoint=epoch9.ckpt"),
     )
 
