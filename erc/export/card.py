@@ -81,7 +81,7 @@ def model_card(saved: SavedModel, run: Path | None = None, parity: Parity | None
                 "Export the folder as the run left it."
             )
         figures = _figures(row, _task(saved.config), result, finished.predictions)
-    facts = {name: result[name] for name in ("fusion", "target", "fold", "seed", "protocol") if name in result} | facts
+    facts |= {name: result[name] for name in ("fusion", "target", "protocol") if name in result}
     corpora = facts.get("corpora") or result.get("trained_on") or result.get("corpora") or []
     is_synthetic = bool(facts.get("is_synthetic", result.get("is_synthetic", False)))
     encoders = _encoders(run, tuple(saved.model.emotion_model.encoders))
