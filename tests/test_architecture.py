@@ -41,8 +41,18 @@ WITHIN = {
     + ["sound_cuts", "segment_build", "collate", "sampler"],
     "convert": ["segments_file", "crema_d_rows", "emodb_rows", "ravdess_rows", "iemocap_rows"]
     + ["meld_rows", "msp_podcast_rows", "commands"],
-    "model": ["pretrained", "encoders", "spectrogram", "pooling", "fusion", "heads", "emotion_model", "configuration"]
-    + ["recognition_model", "processor", "transcription", "exporting", "saving"],
+    "model": [
+        "places",
+        "pretrained",
+        "encoders",
+        "spectrogram",
+        "pooling",
+        "fusion",
+        "heads",
+        "emotion_model",
+        "configuration",
+    ]
+    + ["recognition_model", "processor", "transcription", "exporting", "saving", "fine_tuning"],
     "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
     + ["lengths", "transcripts", "voices", "across_folds", "label_shift", "packages", "plan", "machine", "start"]

@@ -217,7 +217,7 @@ GIVEN_BY_THE_PROGRAM = {
     },
     "erc.training.SegmentData": {"train", "valid", "test", "seed"},
     "erc.data.Collator": {"tokenizer", "feature_extractor", "label_space", "target_options"},
-    "erc.model.EmotionModel": {"label_space"},
+    "erc.model.build_model": {"label_space"},
     "erc.training.EgemapsSVM": {"cache_dir"},
 }
 """Arguments that the program adds, so that no yaml holds them; ``optimizer`` and ``total_steps`` of schedules as well."""

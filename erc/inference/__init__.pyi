@@ -1,3 +1,3 @@
 from .commands import file as file, folder as folder, table as table
 from .predictor import Predictor as Predictor
-from .sources import find_models as find_models, finished_runs as finished_runs, model_folder as model_folder
+from .sources import find_models as find_models, finished_runs as finished_runs

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-MODEL = "model"
-"""Folder of the saved model in a run folder."""
-
-
-def model_folder(path: str | Path) -> Path | None:
-    """The saved model that a path names: a run folder, or a saved model itself; None if it is neither."""
-    path = Path(path)
-    return next((folder for folder in (path / MODEL, path) if (folder / "config.json").is_file()), None)
+from erc.model import MODEL, model_folder
 
 
 def find_models(paths: str | Path | Sequence[str | Path]) -> list[Path]:

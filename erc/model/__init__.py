@@ -1,5 +1,6 @@
 """Batch -> prediction. Knows no label, no loss, no metric and no Hydra.
 
+    places.py         where saved models lie
     pretrained.py     loads encoders, tokenizers and feature extractors; the ``tiny`` ones
     encoders.py       waveform or tokens -> sequence and mask
     spectrogram.py    waveform -> sequence and mask, without pre-trained weights
@@ -13,6 +14,7 @@
     transcription.py  waveforms -> words: a speech recogniser
     exporting.py      a model -> the files of its ONNX program
     saving.py         a trained model -> a folder, and back
+    fine_tuning.py    a new model, or a saved one that is trained on
 
 Encoders, inputs, sequences and learning rates have the same names: those of the modalities (``audio``, ``text``).
 """

@@ -2,9 +2,17 @@ from .configuration import EmotionModelConfig as EmotionModelConfig
 from .emotion_model import EmotionModel as EmotionModel, Prediction as Prediction
 from .encoders import AudioEncoder as AudioEncoder, Encoder as Encoder, TextEncoder as TextEncoder
 from .exporting import export_program as export_program
+from .fine_tuning import build_model as build_model, saved_model as saved_model
+from .places import MODEL as MODEL, model_folder as model_folder
 from .pretrained import load_feature_extractor as load_feature_extractor, load_tokenizer as load_tokenizer
 from .processor import EmotionProcessor as EmotionProcessor
 from .recognition_model import EmotionOutput as EmotionOutput, EmotionRecognitionModel as EmotionRecognitionModel
-from .saving import WEIGHTS as WEIGHTS, SavedModel as SavedModel, load_model as load_model, save_model as save_model
+from .saving import (
+    WEIGHTS as WEIGHTS,
+    SavedModel as SavedModel,
+    load_model as load_model,
+    load_processors as load_processors,
+    save_model as save_model,
+)
 from .spectrogram import SpectrogramEncoder as SpectrogramEncoder
 from .transcription import DEFAULT_TRANSCRIBER as DEFAULT_TRANSCRIBER, Transcriber as Transcriber

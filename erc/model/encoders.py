@@ -73,10 +73,23 @@ class AudioEncoder(Encoder):
             else load_encoder("audio", name, revision, overrides)
         )
         self._take(model, name)
+        self.adapt(freeze, freeze_feature_encoder, gradient_checkpointing, None, lora_rank)
+
+    def adapt(
+        self,
+        freeze: bool = False,
+        freeze_feature_encoder: bool = False,
+        gradient_checkpointing: bool = False,
+        layerdrop: float | None = None,
+        lora_rank: int | None = None,
+    ) -> None:
+        """Sets what is trained of it, and how; arguments as above."""
+        if layerdrop is not None:
+            self.model.config.layerdrop = layerdrop
         if freeze_feature_encoder:
             # what the model's freeze_feature_encoder does; HubertModel has no such method
-            model.feature_extractor._freeze_parameters()
-        self.model = adapt(model, freeze, gradient_checkpointing, lora_rank, ["q_proj", "v_proj"])
+            self.model.feature_extractor._freeze_parameters()
+        self.model = adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["q_proj", "v_proj"])
 
     @classmethod
     def from_config(cls, config: PreTrainedConfig) -> AudioEncoder:
@@ -158,7 +171,11 @@ class TextEncoder(Encoder):
         super().__init__()
         model: Any = RobertaModel(tiny_text_config()) if name == TINY else load_encoder("text", name, revision, {})
         self._take(model)
-        self.model = adapt(model, freeze, gradient_checkpointing, lora_rank, ["query", "value"])
+        self.adapt(freeze, gradient_checkpointing, lora_rank)
+
+    def adapt(self, freeze: bool = False, gradient_checkpointing: bool = False, lora_rank: int | None = None) -> None:
+        """Sets what is trained of it, and how; arguments as above."""
+        self.model = adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["query", "value"])
 
     @classmethod
     def from_config(cls, config: PreTrainedConfig) -> TextEncoder:

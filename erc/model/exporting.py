@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PreTrainedModel
 
 
-def export_program(
-    model: PreTrainedModel, sample: dict[str, torch.Tensor], shapes: dict[str, Any], folder: Path
-) -> None:
+def export_program(model: PreTrainedModel, sample: dict[str, Any], shapes: dict[str, Any], folder: Path) -> None:
     """Writes ``model.onnx`` and ``model.onnx.data``.
 
     Args:

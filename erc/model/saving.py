@@ -41,7 +41,11 @@ class SavedModel(NamedTuple):
     @property
     def processors(self) -> dict[str, Any]:
         """Feature extractor and tokenizer, as ``erc.data.InputCollator`` names them."""
-        return {"feature_extractor": self.processor.feature_extractor, "tokenizer": self.processor.tokenizer}
+        return _by_name(self.processor)
+
+
+def _by_name(processor: EmotionProcessor) -> dict[str, Any]:
+    return {"feature_extractor": processor.feature_extractor, "tokenizer": processor.tokenizer}
 
 
 def save_model(
@@ -155,6 +159,12 @@ def load_model(folder: str | Path) -> SavedModel:
         model = EmotionRecognitionModel.from_pretrained(folder, config=config, local_files_only=True)
         processor = EmotionProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return SavedModel(model, processor, config)
+
+
+def load_processors(folder: str | Path) -> dict[str, Any]:
+    """Feature extractor and tokenizer of a saved model; errors as for ``load_model``."""
+    with _in_words(Path(folder)), quiet_transformers():
+        return _by_name(EmotionProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
 
 
 def _check_type(folder: Path) -> None:

@@ -16,7 +16,13 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from erc.data import CORPORA, Collator, Protocol
 from erc.datasets import SegmentDataset, class_of, without_specials
 from erc.labels import NO_LABEL
-from erc.model import EmotionModel, load_feature_extractor, load_tokenizer
+from erc.model import (
+    EmotionModel,
+    load_feature_extractor,
+    load_processors as load_processors_of,
+    load_tokenizer,
+    saved_model,
+)
 from erc.targets import drops_tied, resolve_options
 from erc.training.checkpoints import AtomicCheckpointIO, check_room, read_checkpoint
 from erc.training.lightning_module import EmotionModule
@@ -98,6 +104,8 @@ def load_processors(config: dict) -> dict[str, Any]:
         OSError: An encoder cannot be loaded; corpora that are not there either are named with it.
         ValueError: A processor does not belong to its encoder.
     """
+    if config["model"].get("init_from"):
+        return load_processors_of(saved_model(config["model"]["init_from"]))
     audio, text = config["encoders"]["audio"], config["encoders"]["text"]
     wanted: dict[str, Callable[[], Any]] = {
         "tokenizer": lambda: load_tokenizer(text["name"], text["revision"]),

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from erc import __version__
+from erc.model import model_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -60,11 +61,11 @@ epochs, ``continued`` writes down from which run.
 ``trainer.accelerator``, ``trainer.devices``, ``trainer.precision`` and ``n_threads`` count: a CPU and a GPU round
 differently, the number of devices changes the batches, and the number of threads the order in which a CPU adds up."""
 
-ADDED = ("n_threads",)
+ADDED = ("n_threads", "model.init_from")
 """Options that count, and that an identity of before lacks. What it was then is not known: a number of threads was the
 machine's. That is no difference by itself, since the code differs as well, and is refused unless it is accepted."""
 
-ENCODER_NAMES = ("encoders.*.name", "model.encoders.*.name")
+ENCODER_NAMES = ("encoders.*.name", "model.encoders.*.name", "model.init_from")
 """Options that may name a directory. Its content counts then, and its path does not."""
 
 ENCODER_FILES = {".bin", ".json", ".model", ".safetensors", ".txt"}
@@ -95,6 +96,7 @@ DECIDING_SYNTHETIC = ("synthetic/*.py",)
 NOT_DECIDING = {
     "model/configuration.py",
     "model/exporting.py",
+    "model/places.py",
     "model/processor.py",
     "model/recognition_model.py",
     "model/saving.py",
@@ -170,7 +172,8 @@ def identify(config: dict, data: str, base: str | Path = ".", package: Path = PA
     options = dict(flatten(without_ignored(config)))
     for name, value in options.items():
         if isinstance(value, str) and matches(name, ENCODER_NAMES) and Path(base, value).is_dir():
-            options[name] = f"directory with the content {content_hash(Path(base, value))}"
+            folder = model_folder(Path(base, value)) or Path(base, value)
+            options[name] = f"directory with the content {content_hash(folder)}"
     # as JSON reads it back: a tuple is a list
     options = json.loads(json.dumps(options))
     return Identity(options, data, code_hashes(package, with_synthetic=config.get("synthetic") is not None))

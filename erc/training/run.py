@@ -34,7 +34,7 @@ from erc.evaluation import (
     write_fold,
 )
 from erc.files import write_atomically
-from erc.model import save_model
+from erc.model import MODEL, save_model
 from erc.training.assembly import build, load_processors, load_selected, make_views, write_missing_corpora
 from erc.training.classical import EgemapsSVM
 from erc.training.facts import training_facts
@@ -44,7 +44,7 @@ from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
 from erc.training.read_back import read_result
 from erc.training.resuming import take_folder
-from erc.training.run_folder import MODEL, claimed, drop_checkpoints, record_error
+from erc.training.run_folder import claimed, drop_checkpoints, record_error
 
 
 def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:

@@ -24,6 +24,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from erc.files import make_private, sweep_temporaries, write_atomically
+from erc.model import MODEL
 from erc.training.identity import Identity, changed_files, differences, named
 from erc.training.read_back import ERROR, IDENTITY, damage_of, epochs_done, read_identity, read_result
 
@@ -32,9 +33,6 @@ Status = Literal["done", "of another run", "running", "damaged", "failed", "half
 LOCK = ".lock"
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
-
-MODEL = "model"
-"""Folder of the saved model of a finished run; see ``erc.model.save_model``."""
 
 MOVE = "Move the folder away, or choose another one (--out of the grid, hydra.run.dir of train.py)."
 

@@ -16,13 +16,12 @@ from erc.data import Collator, label_space_of
 from erc.datasets import SegmentDataset
 from erc.evaluation import make_result, predictions_table, summary_text, truth_table
 from erc.files import write_atomically
-from erc.model import load_model
+from erc.model import MODEL, load_model
 from erc.training.assembly import load_processors, load_weights, make_collator, make_views, write_missing_corpora
 from erc.training.identity import identify
 from erc.training.lightning_module import EmotionModule
 from erc.training.read_back import finished_result
 from erc.training.run import make_facts, quieten, set_threads
-from erc.training.run_folder import MODEL
 
 
 def score_again(

@@ -267,7 +267,8 @@ def test_no_module_that_a_run_needs_is_left_out():
     for module in found.stdout.split():
         path = module.removeprefix("erc.").replace(".", "/")
         files.add(f"{path}/__init__.py" if (ROOT / "erc" / path).is_dir() else f"{path}.py")
-    # the writer of files; the words of mistakes; what tells transformers of saved models; the check of what is read back; faces, which only re-export
+    # the writer of files; the words of mistakes; what tells transformers of saved models; the check of what is
+    # read back; faces, which only re-export
     nothing = {
         "files.py",
         "mistakes.py",

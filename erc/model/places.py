@@ -1,0 +1,14 @@
+"""Where saved models lie. Light: it is asked before torch is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MODEL = "model"
+"""Folder of the saved model in a run folder."""
+
+
+def model_folder(path: str | Path) -> Path | None:
+    """The saved model that a path names: that of a run folder, or a saved model itself; None if it is neither."""
+    path = Path(path)
+    return next((folder for folder in (path / MODEL, path) if (folder / "config.json").is_file()), None)
