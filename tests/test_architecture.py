@@ -60,7 +60,7 @@ WITHIN = {
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],
     "app": ["texts", "limits", "pictures", "page", "server", "commands"],
-    "export": ["parity", "onnx", "card", "commands"],
+    "export": ["parity", "onnx", "card", "checkpoint", "commands"],
     "configuration": ["values", "buildable", "check", "hydra_tree", "start"],
     "report": [
         "rendering",
@@ -87,19 +87,19 @@ DOORS = {
     "pytorch_lightning": {"training"},
     "datasets": {"data/build", "data/segment_build", "views", "cross_corpora", "datasets"},
     "pydantic": {"configuration", "evaluation/result_schema"},
-    "hydra": {"grid", "configuration"},
-    "omegaconf": {"grid", "configuration"},
+    "hydra": {"grid", "configuration", "export/checkpoint"},
+    "omegaconf": {"grid", "configuration", "export/checkpoint"},
     "wandb": set(),
     "matplotlib": {"report", "app"},
     "umap": {"report"},
     "plotly": {"report"},
-    "jinja2": {"report"},
+    "jinja2": {"report", "export/card"},
     "gradio": {"app"},
     "fastapi": {"app"},
     "uvicorn": {"app"},
 }
 """Rooms, or single files, that may import a library. Hydra belongs to train.py; ``grid`` composes as train.py does, to know
-a cell's identity, and ``configuration`` to check what Hydra itself would build."""
+a cell's identity, ``configuration`` to check what Hydra itself would build, and ``export`` to build the model of a checkpoint."""
 
 MAX_FILE_LINES = 350
 MAX_BODY_LINES = 60

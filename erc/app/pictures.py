@@ -43,7 +43,9 @@ def plane(
     for name, (valence, arousal) in sorted(centroids.items(), key=lambda one: -one[1][1]):
         axes.plot(valence, arousal, "o", color=FAINT, markersize=4)
         # a name stands above its point, or below where another name is
-        is_free = all(abs(valence - x) > 0.14 * (high - low) or abs(arousal - y) > 0.07 * (high - low) for x, y in above)
+        is_free = all(
+            abs(valence - x) > 0.14 * (high - low) or abs(arousal - y) > 0.07 * (high - low) for x, y in above
+        )
         above += [(valence, arousal)] if is_free else []
         offset, side = (5, "bottom") if is_free else (-5, "top")
         style = {"ha": "center", "va": side, "color": INK, "fontsize": 8, **_font()}

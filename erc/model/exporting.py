@@ -23,6 +23,10 @@ def export_program(model: PreTrainedModel, sample: dict[str, Any], shapes: dict[
     """
     from transformers.exporters import OnnxConfig, OnnxExporter
 
-    OnnxExporter().export(
+    exported: Any = OnnxExporter().export(
         model, sample, OnnxConfig(dynamic=True, dynamic_shapes=shapes, prefer_deferred_runtime_asserts_over_guards=True)
-    ).save_pretrained(folder)
+    )
+    if hasattr(exported, "save_pretrained"):
+        exported.save_pretrained(folder)
+    else:  # transformers 5.20, the last one for Python 3.10, gives torch's own program
+        exported.save(str(folder / "model.onnx"), external_data=True)

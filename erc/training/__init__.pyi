@@ -1,5 +1,15 @@
-from .checkpoints import AtomicCheckpointIO as AtomicCheckpointIO, RunCheckpoint as RunCheckpoint
+from .assembly import (
+    load_processors as load_processors,
+    make_views as make_views,
+    write_missing_corpora as write_missing_corpora,
+)
+from .checkpoints import (
+    AtomicCheckpointIO as AtomicCheckpointIO,
+    RunCheckpoint as RunCheckpoint,
+    read_checkpoint as read_checkpoint,
+)
 from .classical import EgemapsSVM as EgemapsSVM
+from .facts import training_facts as training_facts
 from .grid_identity import (
     GRID as GRID,
     GridIdentity as GridIdentity,

@@ -114,7 +114,9 @@ def test_an_upload_is_answered_with_bars_a_plane_and_what_carried_it(page, drive
     assert "valence" in find(driver, "#figures").text
     assert find(driver, "#plane img").size["width"] > 200
     until(driver, lambda d: "words only" in d.find_element("css selector", "#carried").text)
-    errors = [one for one in driver.get_log("browser") if one["level"] == "SEVERE" and "not implemented" not in one["message"]]
+    errors = [
+        one for one in driver.get_log("browser") if one["level"] == "SEVERE" and "not implemented" not in one["message"]
+    ]
     assert errors == []
 
 
@@ -122,9 +124,13 @@ def test_the_microphone_is_answered(page, driver):
     fresh(driver, page[0])
     record = find(driver, '#audio button[aria-label="Record audio"]')
     record.click()
-    until(driver, lambda d: [b for b in d.find_elements("css selector", "#audio button") if b.text == "Record"])[0].click()
+    until(driver, lambda d: [b for b in d.find_elements("css selector", "#audio button") if b.text == "Record"])[
+        0
+    ].click()
     time.sleep(2.0)
-    until(driver, lambda d: [b for b in d.find_elements("css selector", "#audio button") if b.text == "Stop"])[0].click()
+    until(driver, lambda d: [b for b in d.find_elements("css selector", "#audio button") if b.text == "Stop"])[
+        0
+    ].click()
     time.sleep(1.0)
     predict(driver)
     until(driver, is_answered)

@@ -1,0 +1,102 @@
+"""``model.onnx`` says what PyTorch says, for batches and lengths that it was not traced with.
+
+Each test runs the file by onnxruntime itself; what the export says of its own parity is not asked.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from saved_models import FUSIONS, save_tiny, speech, tiny_model
+from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+from erc.export import compare, export, export_onnx, onnx, parity
+from erc.model import AudioEncoder, TextEncoder, load_model
+from erc.model.pretrained import tiny_audio_config
+
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+BATCHES = [[0.5], [7.0, 0.4], [0.3, 0.9, 2.2, 0.5, 1.0, 0.7, 3.3, 1.1]]
+"""Seconds of the segments of each batch; the longest of each is longer than the shortest input of the graph."""
+
+
+def check(folder: Path) -> None:
+    saved = load_model(folder)
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    modalities = saved.model.emotion_model.encoders
+    spread = []
+    for lengths in BATCHES:
+        audio = [speech(seconds, seed) for seed, seconds in enumerate(lengths)]
+        text = ["정말 좋아요 " * (1 + k % 3) for k in range(len(lengths))]
+        given = {"audio": audio if "audio" in modalities else None, "text": text if "text" in modalities else None}
+        inputs = saved.processor(**given, sampling_rate=16_000)
+        with torch.no_grad():
+            expected = saved.model(**inputs)
+        found = session.run(["logits", "va", "embeddings"], {name: value.numpy() for name, value in inputs.items()})
+        for one, other in zip(found, (expected.logits, expected.va, expected.embeddings), strict=True):
+            np.testing.assert_allclose(one, other.numpy(), rtol=0, atol=1e-4)
+        spread.append(found[0])
+    assert np.concatenate(spread).std(axis=0).max() > 0.01  # predictions that differ at all
+
+
+def test_a_model_of_text_is_exported(run, tmp_path, monkeypatch):
+    export(str(run), str(tmp_path / "out"), onnx=True)
+    check(tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "| `input_ids` | int64 | (batch, tokens) |" in card and "input_values" not in card
+    block = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)[-1]
+    values: dict = {}
+    exec(block.replace("path/to/this/folder", str(tmp_path / "out")), values)
+    assert values["logits"].shape == (1, 7) and values["va"].shape == (1, 2)
+
+
+def test_a_file_that_differs_from_pytorch_is_not_left(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(parity, "TOLERANCE", -1.0)
+    with pytest.raises(ValueError, match="ONNX and PyTorch must agree to"):
+        export_onnx(load_model(run / "model"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_the_exporter_cannot_write_is_an_error_in_words(run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(onnx, "export_program", fail)
+    with pytest.raises(ValueError, match="cannot be written as ONNX .* no such operator"):
+        export_onnx(load_model(run / "model"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def group_norm(folder: Path) -> partial:
+    values = tiny_audio_config().to_dict() | {"feat_extract_norm": "group", "do_stable_layer_norm": False}
+    Wav2Vec2Model(Wav2Vec2Config(**values)).save_pretrained(folder)
+    return partial(AudioEncoder, name=str(folder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*(name for name in FUSIONS if name != "text_only"), "group norm", "lora"])
+def test_models_that_read_audio_are_exported(kind, tmp_path):
+    if kind == "group norm":
+        model = tiny_model(audio=group_norm(tmp_path / "encoder"))
+    elif kind == "lora":
+        model = tiny_model("concat", partial(AudioEncoder, name="tiny", lora_rank=2), partial(TextEncoder, name="tiny"))
+    else:
+        model = tiny_model(kind)
+    source = save_tiny(tmp_path / "model", model, max_samples=112_000)
+    export(str(source), str(tmp_path / "out"), onnx=True)
+    check(tmp_path / "out")
+
+
+def test_parity_sees_a_difference(run, tmp_path):
+    saved = load_model(run / "model")
+    export_onnx(saved, tmp_path)
+    assert compare(saved, tmp_path / "model.onnx").is_close
+    with torch.no_grad():
+        saved.model.emotion_model.heads.emotion.bias += torch.arange(7) / 100
+    assert not compare(saved, tmp_path / "model.onnx").is_close
