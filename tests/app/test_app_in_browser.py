@@ -154,7 +154,7 @@ def test_what_is_no_sound_or_too_large_is_refused_in_words(page, driver, tmp_pat
 
 
 def test_no_request_left_the_machine_and_nothing_is_left_behind(page, driver):
-    address, folder, process = page
+    _, folder, process = page
     hosts = set()
     for one in driver.get_log("performance"):
         message = json.loads(one["message"])["message"]
