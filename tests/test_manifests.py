@@ -183,7 +183,17 @@ OPTIONS = [
 
 @pytest.mark.slow
 def test_from_a_table_to_a_grid_and_its_table(corpus, cache, tmp_path):
-    command = [sys.executable, "-m", "erc.grid", "--rows", "concat_soft", "--out", str(tmp_path / "grid"), "--", *OPTIONS]
+    command = [
+        sys.executable,
+        "-m",
+        "erc.grid",
+        "--rows",
+        "concat_soft",
+        "--out",
+        str(tmp_path / "grid"),
+        "--",
+        *OPTIONS,
+    ]
     command += [f"dataset.path={corpus}", f"dataset.cache_dir={cache}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

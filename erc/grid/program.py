@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
+from pathlib import Path
 
 from erc.files import write_atomically
 from erc.grid.asked_for import check_options, identities_of_rows, is_current, why_not_current
@@ -12,6 +14,7 @@ from erc.grid.cells import Cell
 from erc.grid.options import parse
 from erc.grid.pool import run_pool
 from erc.grid.running import Terminated, run_by_hydra, terminated_as_interrupted, wait_for_others
+from erc.model import model_folder
 from erc.report import tables_and_left_out
 from erc.training import (
     GRID,
@@ -102,6 +105,18 @@ def begin(options: argparse.Namespace, cells: list[Cell]) -> str:
     return refused
 
 
+def _what_next(out: Path, done: list[Cell]) -> str:
+    """Where the table is, how to see it and how to use a model of the grid."""
+    lines = [
+        f"The table:  {out / 'table.md'} (with statistics), table.csv and table.tex",
+        f"To see it:  python -m erc report {shlex.quote(str(out))} --out=report",
+    ]
+    row = next((cell.run_dir.parent for cell in done if model_folder(cell.run_dir)), None)
+    if row is not None:  # the folds of a row answer as one
+        lines.append(f'To use it:  python -m erc predict file YOUR.wav --text="…" --model={shlex.quote(str(row))}')
+    return "\n".join(lines)
+
+
 def conclude(cells: list[Cell], extra: list[str]) -> int:
     """Writes the table and says what is missing; returns 0 if nothing is."""
     states = {cell: state_of(cell.run_dir) for cell in cells}
@@ -113,7 +128,7 @@ def conclude(cells: list[Cell], extra: list[str]) -> int:
         print(f"No table is written: {len(refused)} results in {cells[0].out} are not of the run that is asked for.")
     elif done:
         text, unusable = tables_and_left_out(cells[0].out)
-        print(text)
+        print(f"\n{text}\n")
         done = [cell for cell in done if name_of(cell.run_dir) not in unusable]
     missing = [cell for cell in cells if cell not in done]
     for cell in missing:
@@ -123,4 +138,6 @@ def conclude(cells: list[Cell], extra: list[str]) -> int:
         state = "of another run" if is_refused else "damaged" if name_of(cell.run_dir) in unusable else states[cell]
         print(f"missing: {cell.name}: {state}{f' ({reason})' if reason else ''}")
     print(f"{len(done)} of {len(cells)} cells are finished." + (" Start again to go on." if missing else ""))
+    if done and not refused:
+        print(_what_next(cells[0].out, done))
     return 1 if missing else 0

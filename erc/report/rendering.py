@@ -95,6 +95,20 @@ def table_to_markdown(table: Table) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |" for cells in rows)
 
 
+def table_to_text(table: Table) -> str:
+    """A table for the terminal: columns under each other, figures to the right."""
+    rows = [table.header, *table.rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.header))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def to_markdown(document: Document) -> str:
     """A document as Markdown: one heading for each section, a caption as a line above its table."""
     parts = [f"# {document.title}\n", *document.paragraphs]

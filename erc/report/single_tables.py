@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from erc.data import CORPORA
@@ -151,6 +153,24 @@ def comparison_notes(rows: list[Row], n_comparisons: int, n_resamples: int) -> l
     ]
 
 
+def conclusion_text(found: Iterable[Comparison]) -> str:
+    """What may be concluded where both p are known, most of all where they disagree at .05; empty without a comparison."""
+    known = [(one.p_t < 0.05, one.p_bootstrap < 0.05) for one in found if not np.isnan(one.p_t)]
+    if not known:
+        return ""
+    n = len(known)
+    only_models, only_methods = known.count((False, True)), known.count((True, False))
+    both, neither = known.count((True, True)), known.count((False, False))
+    parts = [
+        (both, "both p are below .05: the methods differ, as far as these folds can tell"),
+        (only_models, "only p (bootstrap) is below .05: these trained models differ, and whether the methods do is open"),
+        (only_methods, "only p (t) is below .05: the folds agree in direction, and the dialogues are too few to show it"),
+        (neither, "neither p is below .05: no difference is shown, which is not to say that there is none"),
+    ]
+    told = "; ".join(f"in {count} of {n} comparisons {text}" for count, text in parts if count)
+    return f"To conclude: {told}."
+
+
 def has_several_folds(rows: list[Row]) -> bool:
     """Whether any row has more than one fold, so that something can be said of how folds differ."""
     return any(len(row.folds) > 1 for row in rows)
@@ -165,11 +185,11 @@ def comparison_table(rows: list[Row], found: dict[tuple[str, str], Comparison]) 
     """The comparisons of ``compare_all`` as text."""
     titles = {row.name: row.title for row in rows}
     lines = [
-        [titles[name], METRICS[metric], *difference_texts(one), short_p(one.p_t)]
-        + [short_p(one.p_bootstrap, one.is_bound), str(one.n_folds)]
+        [titles[name], METRICS[metric], str(one.n_folds), *difference_texts(one), short_p(one.p_t)]
+        + [short_p(one.p_bootstrap, one.is_bound)]
         for (name, metric), one in found.items()
     ]
-    return Table(["", "metric", "difference", "95 % interval", "p (t)", "p (bootstrap)", "folds"], lines)
+    return Table(["", "metric", "folds", "difference", "95 % interval", "p (t)", "p (bootstrap)"], lines)
 
 
 def difference_texts(one: Comparison) -> tuple[str, str]:

@@ -34,11 +34,12 @@ from erc.report.grid_results import (
     metrics_of,
 )
 from erc.report.group_tables import group_section
-from erc.report.rendering import Document, Section, Table, short_p, table_to_markdown, to_markdown
+from erc.report.rendering import Document, Section, Table, short_p, table_to_markdown, table_to_text, to_markdown
 from erc.report.single_tables import (
     PUBLISHED_NOTE,
     compare_all,
     comparison_notes,
+    conclusion_text,
     comparison_table,
     difference_texts,
     disagreement_note,
@@ -106,10 +107,13 @@ def tables_and_left_out(folder: str | Path) -> tuple[str, dict[str, str]]:
     """Writes the tables as ``write_tables`` does, and raises the same errors.
 
     Returns:
-        The text of ``table.md``, and why cells with a result are not in it, by the cell's name.
+        The main table as text for the terminal, and why cells with a result are not in it, by the cell's name.
     """
     grid = load(folder)
-    return save_tables(folder, make_tables(grid)), grid.left_out
+    tables = make_tables(grid)
+    save_tables(folder, tables)
+    mark = f"\n{SYNTHETIC_NOTE.strip('*')}" if is_synthetic(grid) else ""
+    return f"{table_to_text(main_table(grid, 'selected'))}\n{_preamble(grid)[1]}{mark}", grid.left_out
 
 
 def compare_table(folder: str | Path, row_a: str, row_b: str, n_resamples: int = 2000) -> str:
@@ -292,7 +296,7 @@ def _statistics_sections(numbers: Numbers, n_resamples: int) -> list[Section]:
     rows, found = numbers.rows, numbers.comparisons
     against = Section(
         f"Against {numbers.base.name}, reading `selected`",
-        comparison_notes(rows, len(found), n_resamples),
+        [*comparison_notes(rows, len(found), n_resamples), *filter(None, [conclusion_text(found.values())])],
         [comparison_table(rows, found)],
         "statistics",
     )

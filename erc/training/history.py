@@ -13,10 +13,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from erc.files import write_atomically
 
 SHOWN = ("weighted_f1", "ccc_valence", "ccc_arousal")
+"""On the line of an epoch, behind the metric that chooses the checkpoint."""
 
 
 class EpochHistory(pl.Callback):
@@ -77,12 +79,24 @@ class EpochHistory(pl.Callback):
         self.rows = [*(known for known in self.rows if known["epoch"] < row["epoch"]), row]
         if trainer.is_global_zero:
             self._write()
-            shown = "  ".join(f"{name} {row[f'valid/{name}']:.3f}" for name in SHOWN if f"valid/{name}" in row)
-            print(
-                f"epoch {row['epoch'] + 1}/{trainer.max_epochs}  train loss {row.get('train/loss', float('nan')):.3f}  "
-                f"valid {shown}  {row['seconds']:.0f} s",
-                flush=True,
-            )
+            print(self._line(trainer), flush=True)
+
+    def _line(self, trainer: pl.Trainer) -> str:
+        """The last epoch on the terminal; the metric that chooses the checkpoint comes first, with a mark on a new best."""
+        row = self.rows[-1]
+        shown = {name: f"{row[f'valid/{name}']:.3f}" for name in SHOWN if f"valid/{name}" in row}
+        choosers = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
+        for metric, mode in [(str(one.monitor), one.mode) for one in choosers if one.monitor in row][:1]:
+            values = [known[metric] for known in self.rows if metric in known]
+            is_best = len(values) < 2 or _is_better(values[-1], values[:-1], mode)
+            mark = " (best so far)" if is_best else ""
+            # under protocol=last the last epoch is chosen, and no metric
+            shown = ({metric.removeprefix("valid/"): f"{row[metric]:.3f}{mark}"} if metric != "epoch" else {}) | shown
+        figures = "  ".join(f"{name} {value}" for name, value in shown.items())
+        return (
+            f"epoch {row['epoch'] + 1}/{trainer.max_epochs}  train loss {row.get('train/loss', float('nan')):.3f}  "
+            f"valid {figures}  {row['seconds']:.0f} s"
+        )
 
     def _write(self) -> None:
         text = io.StringIO(newline="")
@@ -100,6 +114,10 @@ class EpochHistory(pl.Callback):
     def load_state_dict(self, state_dict: dict) -> None:
         """Takes over what a checkpoint kept."""
         self.rows, self._seconds_before = list(state_dict["rows"]), float(state_dict["seconds"])
+
+
+def _is_better(value: float, before: list[float], mode: str) -> bool:
+    return value > max(before) if mode == "max" else value < min(before)
 
 
 def _over_processes(sums: dict[str, torch.Tensor], n: int) -> tuple[dict[str, float], int]:

@@ -137,7 +137,8 @@ def test_a_grid_refuses_a_finished_cell_of_other_code_until_that_is_accepted(tmp
     assert "these files changed: model/fusion/concat.py. Keep the results with --accept-code" in told
     assert started == [] and "THE TABLE" not in told
     assert program.main([*typed, "--accept-code", *extra]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == ["THE TABLE", "1 of 1 cells are finished."]
+    told = capsys.readouterr().out
+    assert "THE TABLE" in told and "1 of 1 cells are finished." in told
     assert started == []  # not trained again
     # what is to be accepted is told to the cells as well
     options = grid_options.parse([*typed, "--accept-code", *extra])

@@ -92,6 +92,11 @@ def stand_in(monkeypatch) -> StandIn:
     return found
 
 
+def without_what_next(text: str) -> list[str]:
+    """Lines that are not empty, without those that say where the table is and how to see it."""
+    return [line for line in text.splitlines() if line and not line.startswith(("The table:", "To see it:"))]
+
+
 ROW_NAMES = ("concat_hard", "concat_soft", "text_only_peakl")
 
 
@@ -102,7 +107,7 @@ def run_grid(tmp_path, capsys):
     def run(*extra: str, rows: tuple[str, ...] = ROW_NAMES, folds: str = "4") -> tuple[int, list[str]]:
         typed = ["--rows", ",".join(rows), "--folds", folds, "--launcher", "basic", "--out", str(tmp_path / "grid")]
         code = program.main([*typed, "--", *extra])
-        return code, capsys.readouterr().out.splitlines()
+        return code, without_what_next(capsys.readouterr().out)
 
     return run
 
@@ -125,6 +130,20 @@ def test_a_finished_grid_starts_nothing(stand_in, run_grid):
     code, lines = run_grid()
     assert code == 0 and stand_in.started == []
     assert lines[-2:] == ["THE TABLE", "3 of 3 cells are finished."]
+
+
+def test_a_grid_ends_with_where_its_table_is_how_to_see_it_and_how_to_use_it(stand_in, run_grid, tmp_path, capsys):
+    run_grid(rows=("concat_hard",))
+    folder = tmp_path / "grid"
+    (folder / "concat_hard/fold4-seed42/model").mkdir()
+    (folder / "concat_hard/fold4-seed42/model/config.json").touch()
+    typed = ["--rows", "concat_hard", "--folds", "4", "--launcher", "basic", "--out", str(folder), "--"]
+    assert program.main(typed) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        f"The table:  {folder / 'table.md'} (with statistics), table.csv and table.tex",
+        f"To see it:  python -m erc report {folder} --out=report",
+        f'To use it:  python -m erc predict file YOUR.wav --text="…" --model={folder / "concat_hard"}',
+    ]
 
 
 def test_a_cell_that_fails_is_named_at_the_end_and_the_rest_go_on(stand_in, run_grid):

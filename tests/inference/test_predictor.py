@@ -37,7 +37,7 @@ def test_a_segment_gets_the_prediction_of_the_model_that_reads_the_batch_of_trai
     answer = predictor(str(sounds / "a.wav"), TEXT, return_embedding=True)
     probabilities = dict(zip(KEMD.emotions, expected.emotion_logits[0].softmax(0).tolist(), strict=True))
     assert {one["label"]: pytest.approx(one["score"], abs=1e-6) for one in answer["emotions"]} == probabilities
-    assert [answer["valence"], answer["arousal"]] == pytest.approx(expected.va[0].tolist(), abs=1e-6)
+    assert [answer["valence"], answer["arousal"]] == pytest.approx(expected.va[0].tolist(), abs=1e-5)
     assert np.allclose(answer["embedding"], expected.embedding[0].numpy(), atol=1e-6)
     assert answer["entropy"] == pytest.approx(-sum(p * math.log(p) for p in probabilities.values()))
     assert [one["label"] for one in answer["emotions"]] == sorted(probabilities, key=lambda name: -probabilities[name])
@@ -193,10 +193,10 @@ def test_flat_predictions_and_synthetic_training_are_noted(tmp_path, sounds):
 
 def test_contributions_leave_one_modality_out(predictor, models, sounds):
     found = predictor.contributions(sounds / "a.wav", TEXT)
-    assert scores(found["both"]) == pytest.approx(scores(predictor(sounds / "a.wav", TEXT)), abs=1e-6)
-    assert scores(found["audio"]) == pytest.approx(scores(predictor(sounds / "a.wav", "")), abs=1e-6)
+    assert scores(found["both"]) == pytest.approx(scores(predictor(sounds / "a.wav", TEXT)), abs=1e-5)
+    assert scores(found["audio"]) == pytest.approx(scores(predictor(sounds / "a.wav", "")), abs=1e-5)
     silence = predictor(np.zeros(16_000, dtype=np.float32), TEXT, sampling_rate=16_000)
-    assert scores(found["text"]) == pytest.approx(scores(silence), abs=1e-6)
+    assert scores(found["text"]) == pytest.approx(scores(silence), abs=1e-5)
     assert list(Predictor.from_pretrained(models / "audio").contributions(sounds / "a.wav")) == ["audio"]
 
 

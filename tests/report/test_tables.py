@@ -129,7 +129,7 @@ def test_a_fold_of_one_dialogue_has_no_interval_and_no_bootstrap_p(tmp_path):
     found = read_markdown(tables.write_tables(str(tmp_path), n_resamples=20))
     assert found[INTERVALS][1][1:] == found[f"{INTERVALS}/2"][1][1:] == ["–"] * 6
     for line in found["Against tensor_mixer_peakl, reading `selected`"][1:]:
-        assert line[3] == "–" and line[5] == "–" and line[6] == "2"
+        assert line[4] == "–" and line[6] == "–" and line[2] == "2"
     assert not [heading for heading in found if "alone" in heading]  # of one corpus, no table of its own
 
 
@@ -159,7 +159,7 @@ def test_two_rows_are_compared_in_a_table_corrected_over_its_metrics(out):
 
 def test_the_comparison_table_is_holm_corrected_over_all_its_tests(out, text):
     header, *lines = read_markdown(text)["Against tensor_mixer_peakl, reading `selected`"]
-    assert header == ["", "metric", "difference", "95 % interval", "p (t)", "p (bootstrap)", "folds"]
+    assert header == ["", "metric", "folds", "difference", "95 % interval", "p (t)", "p (bootstrap)"]
     keys = [(name, metric) for name in SKILL if name != "tensor_mixer_peakl" for metric in ("weighted_f1", *NAMES[4:])]
     rows = {row.name: row for row in grid_results.load(out)}
     by_row = {name: comparisons.compare_rows(rows[name], rows["tensor_mixer_peakl"], 200, 6) for name, _ in keys}
@@ -180,11 +180,11 @@ def test_the_comparison_table_is_holm_corrected_over_all_its_tests(out, text):
         assert line == [
             titles[name],
             labels[metric],
+            "3" if name == "concat_hard" else "5",
             signed[0],
             f"{signed[1]} to {signed[2]}",
             "< .001" if p_values[0] < 0.001 else shown(p_values[0]),
             ("≤ " if (name, metric) in bounds else "") + shown(p_values[1]),
-            "3" if name == "concat_hard" else "5",
         ]
     # the correction acts: at least one p that is shown is larger than the plain one
     assert any(c > one["p_bootstrap"] for c, one in zip(corrected["p_bootstrap"], found, strict=True))
@@ -526,8 +526,12 @@ def test_with_one_seed_every_figure_is_what_it_was_before_seeds_were_drawn(tmp_p
     before, now = ([line for line in text.splitlines() if line.startswith(("|", "#"))] for text in (stored, cut))
     assert len(before) == len(now)
     for old, new in zip(before, now, strict=True):
-        if old != new:  # a p at the floor of 200 resamples, six times 2 / 201, has been drawn on
+        if old != new:  # the number of folds stands in front of the difference now
             old_cells, new_cells = old.split("|"), new.split("|")
+            new_cells.insert(-1, new_cells.pop(3))
+            if old_cells == new_cells or set(new_cells[1:-1]) <= {" --- "}:
+                continue
+            # a p at the floor of 200 resamples, six times 2 / 201, has been drawn on
             assert (
                 old_cells.pop(6).strip() == shown(6 * 2 / 201) and new_cells.pop(6).strip() == f"≤ {shown(12 / 1201)}"
             )
@@ -571,7 +575,7 @@ def test_with_the_default_resamples_holm_reaches_one_in_a_thousand(tmp_path):
             write_cell(tmp_path, row, fold, predict(make_truth(fold), skill, [fold, len(row)]))
     lines = read_markdown(tables.write_tables(tmp_path))["Against tensor_mixer_peakl, reading `selected`"][1:]
     # six comparisons of 2,000 resamples could show 12 / 2001 = .006 at best
-    assert {line[5] for line in lines} == {"< .001"}
+    assert {line[6] for line in lines} == {"< .001"}
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -589,8 +593,8 @@ def test_the_csv_holds_every_figure_of_the_document(out, text, rows):
     assert len(differences) == 6 and {line["reference"] for line in differences} == {"tensor_mixer_peakl"}
     printed = read_markdown(text)["Against tensor_mixer_peakl, reading `selected`"][1:]
     for line, cells in zip(differences, printed, strict=True):
-        assert cells[2] == ("+" if float(line["mean"]) >= 0 else "−") + shown(abs(float(line["mean"])))
-        assert cells[5] == ("≤ " if line["p_bootstrap_is_bound"] == "True" else "") + shown(float(line["p_bootstrap"]))
+        assert cells[3] == ("+" if float(line["mean"]) >= 0 else "−") + shown(abs(float(line["mean"])))
+        assert cells[6] == ("≤ " if line["p_bootstrap_is_bound"] == "True" else "") + shown(float(line["p_bootstrap"]))
     published = [line for line in lines if line["quantity"] == "published"]
     assert ("concat_peakl", "ccc_arousal", "0.578", "0.115") in {
         (line["row"], line["metric"], line["mean"], line["std"]) for line in published
@@ -611,3 +615,14 @@ def test_a_name_that_a_spreadsheet_takes_for_a_formula_is_defused(tmp_path, name
 def test_one_row_alone_is_compared_with_nothing(tmp_path):
     write_cell(tmp_path, "concat_hard", 0, table_of("concat_hard", 0))
     assert "Against" not in tables.write_tables(tmp_path, n_resamples=5)
+
+
+def test_a_sentence_says_what_to_conclude_where_the_two_p_disagree():
+    def one(p_t: float, p_bootstrap: float) -> comparisons.Comparison:
+        return comparisons.Comparison(0.1, 0.0, 0.2, p_t, p_bootstrap, False, 5)
+
+    text = single_tables.conclusion_text([one(0.5, 0.01), one(0.5, 0.01), one(0.01, 0.01), one(0.5, 0.5), one(np.nan, 0.01)])
+    assert text.startswith("To conclude: in 1 of 4 comparisons both p are below .05")
+    assert "in 2 of 4 comparisons only p (bootstrap) is below .05" in text and "in 1 of 4 comparisons neither p" in text
+    assert "only p (t)" not in text and "only p (t)" in single_tables.conclusion_text([one(0.01, 0.5)])
+    assert single_tables.conclusion_text([one(np.nan, 0.01)]) == ""

@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def make_trainer(epoch: int, step: int = 0, **changes) -> SimpleNamespace:
     state = {"sanity_checking": False, "is_global_zero": True, "max_epochs": 3, "state": SimpleNamespace(fn="fit")}
     state |= {"early_stopping_callbacks": [], "should_stop": False}
+    state |= {"checkpoint_callbacks": [checkpoints.RunCheckpoint(monitor="valid/accuracy", mode="max")]}
     return SimpleNamespace(**state | {"current_epoch": epoch, "global_step": step} | changes)
 
 
@@ -76,6 +77,12 @@ def test_an_epoch_s_line_names_the_main_figures(two_epochs, capsys):
     line = capsys.readouterr().out
     assert "epoch 3/3" in line and "train loss 0.500" in line
     assert "weighted_f1 0.750" in line and "ccc_valence 0.500" in line and "ccc_arousal nan" in line
+
+
+def test_an_epoch_s_line_begins_with_the_metric_that_chooses_and_marks_a_new_best(two_epochs, capsys):
+    for epoch, (accuracy, mark) in enumerate([(0.4, ""), (0.75, " (best so far)"), (0.75, "")], start=2):
+        run_epoch(two_epochs, epoch, {1: 0.5}, {"accuracy": accuracy, "weighted_f1": 0.1})
+        assert f"valid accuracy {accuracy:.3f}{mark}  weighted_f1 0.100" in capsys.readouterr().out
 
 
 def test_a_resumed_history_goes_on(two_epochs, tmp_path):
