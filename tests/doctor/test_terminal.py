@@ -27,7 +27,8 @@ def test_the_table_fits_the_terminal_and_names_every_finding(found):
     text = rendered(found)
     assert max(map(len, text.splitlines())) <= terminal.MAX_WIDTH
     assert all(finding.name in text for finding in found if finding.severity != "ok")
-    assert all(finding.name in rendered(found, verbose=True) for finding in found)
+    verbose = rendered(found, verbose=True)
+    assert all(finding.name in verbose for finding in found)
     assert text.splitlines()[-1].startswith("Not sound")
 
 

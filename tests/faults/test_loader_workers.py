@@ -86,7 +86,7 @@ def test_a_worker_that_hangs_ends_the_program_in_time(tmp_path):
 
 @pytest.mark.slow
 def test_torch_s_own_loader_would_wait_for_it_for_ever(tmp_path):
-    code, _, _, lives = run(tmp_path, signal.SIGSTOP, "torch", 25)  # 3 s, 5 s of torch's, and then no end
+    code, _, _, lives = run(tmp_path, signal.SIGSTOP, "torch", 15)  # 3 s, 5 s of torch's, and then no end
     assert code is None and lives
 
 

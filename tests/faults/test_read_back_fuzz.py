@@ -23,7 +23,7 @@ from erc.evaluation import read_predictions
 from erc.training import read_back
 from erc.training.read_back import Stored, read_config, read_error, read_identity, read_result
 
-CASES = [300, pytest.param(3_000, marks=pytest.mark.slow)]
+CASES = [300, pytest.param(1_500, marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")

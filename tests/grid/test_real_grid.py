@@ -87,7 +87,9 @@ def test_a_real_grid_goes_on_behind_a_cell_that_fails_and_names_it_last(uninterr
     out, done = uninterrupted
     assert done.returncode == 1
     assert n_trained(out) == {"text_only_peakl": 1, "concat_hard": 1}, done.stdout
-    ending = done.stdout.splitlines()[-2:]
+    *ending, the_table, to_see, to_use = done.stdout.splitlines()[-5:]
+    assert the_table.startswith(f"The table:  {out}/table.md") and to_see.endswith(f"report {out} --out=report")
+    assert to_use.endswith(f"--model={out}/{REAL_ROWS[0]}") or to_use.endswith(f"--model={out}/{REAL_ROWS[1]}")
     assert re.match(
         r"missing: concat_soft, fold 4, seed 42: failed \(FileExistsError: A run folder .*identity.json cannot be used",
         ending[0],
@@ -105,7 +107,7 @@ def test_a_real_grid_that_is_finished_answers_without_training(uninterrupted, co
     written = {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")}
     monkeypatch.setattr(pool, "Guarded", lambda *_: pytest.fail("a training process was started"))
     assert program.main(command(out, corpora, cache_dir)[3:]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 cells are finished."
+    assert "\n2 of 2 cells are finished.\n" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")} == written
     # with another option, which the fingerprint holds, none is started either: the folder is of one set of options
     assert program.main(command(out, corpora, cache_dir, "optim.weight_decay=0.1")[3:]) == 1
@@ -177,7 +179,7 @@ def test_two_drivers_that_want_one_cell_at_once_train_it_once(uninterrupted, cor
 def test_several_cells_at_a_time_give_the_same_predictions(uninterrupted, corpora, cache_dir, tmp_path):
     done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="local"))
     assert done.returncode == 0, done.stdout
-    assert done.stdout.splitlines()[-1] == "2 of 2 cells are finished."
+    assert "\n2 of 2 cells are finished.\n" in done.stdout
     assert predictions(tmp_path / "grid") == predictions(uninterrupted[0])
 
 

@@ -621,7 +621,9 @@ def test_a_sentence_says_what_to_conclude_where_the_two_p_disagree():
     def one(p_t: float, p_bootstrap: float) -> comparisons.Comparison:
         return comparisons.Comparison(0.1, 0.0, 0.2, p_t, p_bootstrap, False, 5)
 
-    text = single_tables.conclusion_text([one(0.5, 0.01), one(0.5, 0.01), one(0.01, 0.01), one(0.5, 0.5), one(np.nan, 0.01)])
+    text = single_tables.conclusion_text(
+        [one(0.5, 0.01), one(0.5, 0.01), one(0.01, 0.01), one(0.5, 0.5), one(np.nan, 0.01)]
+    )
     assert text.startswith("To conclude: in 1 of 4 comparisons both p are below .05")
     assert "in 2 of 4 comparisons only p (bootstrap) is below .05" in text and "in 1 of 4 comparisons neither p" in text
     assert "only p (t)" not in text and "only p (t)" in single_tables.conclusion_text([one(0.01, 0.5)])
