@@ -5,6 +5,8 @@
     card.py        a model and its run -> README.md of the folder, a model card; card.md.j2 is its text
     checkpoint.py  a run folder that has a checkpoint only -> a saved model
     commands.py    ``python -m erc export``
+
+``erc.Predictor`` reads the folder, and so does ``AutoModel`` of transformers once ``erc`` is imported.
 """
 
 import lazy_loader
