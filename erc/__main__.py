@@ -55,6 +55,7 @@ COMMANDS = {
         "emotions of your own speech, with a trained model", "erc.inference", ("file", "folder", "table")
     ),
     "export": Command("a trained model -> a folder to share: weights, model card, ONNX", "erc.export", ("export",)),
+    "app": Command("a page on this machine to try a model: speak, or upload a file", "erc.app", ("app",)),
     "reproduce": Command(
         "train the paper's table, resumable: sh reproduce.sh (from a clone)", script=("-m", "erc.grid")
     ),

@@ -32,7 +32,7 @@ ORDER = [
     "training",
     "inference",
     "synthetic",
-] + ["doctor", "report", "configuration", "export", "grid", "__main__"]
+] + ["doctor", "report", "configuration", "export", "app", "grid", "__main__"]
 """Rooms in the order in which the data flows: folders, and files that are a room of their own."""
 
 WITHIN = {
@@ -53,12 +53,13 @@ WITHIN = {
         "configuration",
     ]
     + ["recognition_model", "processor", "transcription", "exporting", "saving", "fine_tuning"],
-    "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "corpora"],
+    "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "examples", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
     + ["lengths", "transcripts", "voices", "across_folds", "label_shift", "packages", "plan", "machine", "start"]
     + ["diagnosis", "segment_lists", "terminal", "commands"],
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],
+    "app": ["texts", "limits", "pictures", "page", "server", "commands"],
     "export": ["parity", "onnx", "card", "checkpoint", "commands"],
     "configuration": ["values", "buildable", "check", "hydra_tree", "start"],
     "report": [
@@ -89,11 +90,13 @@ DOORS = {
     "hydra": {"grid", "configuration", "export/checkpoint"},
     "omegaconf": {"grid", "configuration", "export/checkpoint"},
     "wandb": set(),
-    "matplotlib": {"report"},
+    "matplotlib": {"report", "app"},
     "umap": {"report"},
     "plotly": {"report"},
     "jinja2": {"report", "export/card"},
-    "gradio": set(),
+    "gradio": {"app"},
+    "fastapi": {"app"},
+    "uvicorn": {"app"},
 }
 """Rooms, or single files, that may import a library. Hydra belongs to train.py; ``grid`` composes as train.py does, to know
 a cell's identity, ``configuration`` to check what Hydra itself would build, and ``export`` to build the model of a checkpoint."""

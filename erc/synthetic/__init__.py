@@ -20,6 +20,7 @@ Shapes: N segments, R raters (10), K emotions (7), L audio samples.
     voice.py             latent emotion -> audio
     words.py             latent emotion -> transcript
     bio.py               bio-signal CSVs
+    examples.py          a few segments as sound files, to try a model with
     corpora.py           all of it -> folders
 
 ``python -m erc synthetic --root=data``

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from inference.conftest import scores
+from own_speech import scores
 from saved_models import speech
 
 from erc.data import KEMD

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from inference.conftest import scores
+from own_speech import scores
 from saved_models import save_tiny, speech, tiny_model
 
 import erc

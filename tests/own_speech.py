@@ -1,4 +1,4 @@
-"""Tiny saved models and a few sound files, shared by the tests of this folder."""
+"""Fixtures: tiny saved models and a few sound files."""
 
 from __future__ import annotations
 
