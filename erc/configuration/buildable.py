@@ -20,6 +20,7 @@ BUILDABLE = {
     "fusion": {"erc.model.fusion.*", "erc.training.classical.EgemapsSVM"},
     "model": {
         "erc.model.fine_tuning.build_model",
+        "erc.model.emotion_model.EmotionModel",  # runs of before there was build_model
         "erc.model.encoders.AudioEncoder",
         "erc.model.encoders.TextEncoder",
         "erc.model.spectrogram.SpectrogramEncoder",

@@ -81,13 +81,15 @@ def model_card(saved: SavedModel, run: Path | None = None, parity: Parity | None
                 "Export the folder as the run left it."
             )
         figures = _figures(row, _task(saved.config), result, finished.predictions)
-    facts |= {name: result[name] for name in ("fusion", "target", "protocol") if name in result}
+    facts |= {name: result[name] for name in ("fusion", "target", "protocol", "is_synthetic") if name in result}
     corpora = facts.get("corpora") or result.get("trained_on") or result.get("corpora") or []
-    is_synthetic = bool(facts.get("is_synthetic", result.get("is_synthetic", False)))
-    encoders = _encoders(run, tuple(saved.model.emotion_model.encoders))
+    is_synthetic = bool(facts.get("is_synthetic", False))
+    encoders, goes_on = _encoders(run, tuple(saved.model.emotion_model.encoders))
+    # weights follow the terms of what they were made of; those that this program made alone have its own
+    is_free = is_synthetic and bool(encoders) and not goes_on and set(encoders.values()) <= {"tiny", "spectrogram"}
     title = f"Emotion recognition from {' and '.join(_MODALITIES[name] for name in saved.model.emotion_model.encoders)}"
     text = _template().render(
-        front_matter=_front_matter(saved.config, title, facts, is_synthetic, encoders, figures),
+        front_matter=_front_matter(saved.config, title, facts, is_free, encoders, figures),
         title=title,
         modalities=list(saved.model.emotion_model.encoders),
         n_parameters=sum(value.numel() for value in saved.model.parameters()),
@@ -98,8 +100,9 @@ def model_card(saved: SavedModel, run: Path | None = None, parity: Parity | None
         facts=facts,
         corpora=corpora,
         is_synthetic=is_synthetic,
-        is_kemd=set(corpora) <= CORPORA.keys() and bool(corpora) and not is_synthetic,
+        is_free=is_free,
         encoders=encoders,
+        goes_on=goes_on,
         result=result,
         figures=figures,
         protocol=PROTOCOLS.get(str(facts.get("protocol", "")), "").replace(" (optimistic)", ""),
@@ -129,7 +132,7 @@ def _front_matter(
     config: EmotionModelConfig,
     title: str,
     facts: dict[str, Any],
-    is_synthetic: bool,
+    is_free: bool,
     encoders: dict[str, str],
     figures: Figures | None,
 ) -> str:
@@ -139,9 +142,7 @@ def _front_matter(
     }
     has_audio = config.audio_config is not None or config.spectrogram is not None
     has_text = config.text_config is not None
-    bases = [name for name in encoders.values() if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(name).exists()]
-    # weights follow the terms of what they were trained on; what this program made itself has no other terms than its own
-    is_free = is_synthetic and not bases
+    bases = [name for name in encoders.values() if "/" in name]
     data = ModelCardData(
         license="mit" if is_free else "other",
         license_name=None if is_free else "terms-of-the-training-corpora",
@@ -153,7 +154,7 @@ def _front_matter(
             "emotion",
             "valence-arousal",
             *(["multimodal"] if has_audio and has_text else []),
-            *(["synthetic-data"] if is_synthetic else []),
+            *(["synthetic-data"] if facts.get("is_synthetic") else []),
         ],
         base_model=bases or None,
         model_name=f"{title} ({facts.get('fusion', NOT_KNOWN)}, {facts.get('target', NOT_KNOWN)})" if figures else None,
@@ -169,16 +170,23 @@ def _task(config: EmotionModelConfig) -> str:
     )
 
 
-def _encoders(run: Path | None, modalities: tuple[str, ...]) -> dict[str, str]:
-    """Name of the encoder of each modality, as the run's options name it; a directory of the machine is not named."""
+def _encoders(run: Path | None, modalities: tuple[str, ...]) -> tuple[dict[str, str], bool]:
+    """Hub id of the encoder of each modality; whether training began with a saved model instead.
+
+    A directory of the machine is not named.
+    """
     if run is None or not (run / "config.yaml").is_file():
-        return {}
-    options = read_config(run).get("encoders", {})
+        return {}, False
+    config = read_config(run)
+    if config.get("model", {}).get("init_from"):
+        return {}, True
+    options = config.get("encoders", {})
     found = {modality: str(options.get(modality, {}).get("name", NOT_KNOWN)) for modality in modalities}
+    is_public = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?").fullmatch
     return {
-        modality: name if re.fullmatch(r"[\w-]+(/[\w.-]+)?", name) and not Path(name).exists() else "a local directory"
+        modality: name if is_public(name) and not Path(name).exists() else "a local directory"
         for modality, name in found.items()
-    }
+    }, False
 
 
 def _figures(row: Any, task: str, result: dict[str, Any], predictions: pd.DataFrame) -> Figures:

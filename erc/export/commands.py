@@ -14,8 +14,9 @@ from erc.export.checkpoint import BEST, save_checkpoint
 from erc.export.onnx import check_packages, export_onnx
 from erc.export.parity import Parity
 from erc.files import atomic_folder
-from erc.inference import find_models, model_folder
-from erc.model import WEIGHTS, SavedModel, load_model
+from erc.inference import find_models
+from erc.model import WEIGHTS, SavedModel, load_model, model_folder
+from erc.training import override_value
 
 
 def export(run: str, out: str, onnx: bool = False) -> None:
@@ -40,6 +41,8 @@ def export(run: str, out: str, onnx: bool = False) -> None:
     with _saved_model(source) as folder, atomic_folder(target) as temporary:
         saved = load_model(folder)
         _copy_model(saved, folder, temporary)
+        if onnx:
+            print("Writing ONNX and comparing it with PyTorch: a large model takes minutes.", flush=True)
         parity = export_onnx(saved, temporary) if onnx else None
         card = model_card(saved, _finished_run(source), parity)
         (temporary / "README.md").write_text(card, encoding="utf-8")
@@ -103,6 +106,7 @@ def _told(out: Path, modalities: tuple[str, ...], parity: Parity | None) -> str:
         f"To use it:     {command}" if "audio" in modalities else "",
         f"In Python:     from erc import Predictor; predictor = Predictor.from_pretrained({str(out)!r})",
         f"transformers:  import erc; from transformers import AutoModel; model = AutoModel.from_pretrained({str(out)!r})",
+        f"Fine-tuning:   python train.py model.init_from={override_value(out)} (with the fusion and the encoders of its run)",
         "Read README.md in it, its model card, before you share it: the weights follow the terms of the training corpora.",
     ]
     return "\n".join(filter(None, lines))

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from saved_models import FUSIONS, save_tiny, speech, tiny_model
+from saved_models import save_tiny, speech, tiny_model
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from erc.export import compare, export, export_onnx, onnx, parity
-from erc.model import AudioEncoder, TextEncoder, load_model
+from erc.model import AudioEncoder, load_model
 from erc.model.pretrained import tiny_audio_config
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -26,6 +26,9 @@ BATCHES = [[0.5], [7.0, 0.4], [0.3, 0.9, 2.2, 0.5, 1.0, 0.7, 3.3, 1.1]]
 """Seconds of the segments of each batch; the longest of each is longer than the shortest input of the graph."""
 
 
+WORDS = ["정말", "안녕하세요", "oh no", "그래요 그래요", "화났어", "네", "기쁘다 정말 기쁘다", "슬퍼"]
+
+
 def check(folder: Path) -> None:
     saved = load_model(folder)
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
@@ -33,7 +36,7 @@ def check(folder: Path) -> None:
     spread = []
     for lengths in BATCHES:
         audio = [speech(seconds, seed) for seed, seconds in enumerate(lengths)]
-        text = ["정말 좋아요 " * (1 + k % 3) for k in range(len(lengths))]
+        text = WORDS[: len(lengths)]
         given = {"audio": audio if "audio" in modalities else None, "text": text if "text" in modalities else None}
         inputs = saved.processor(**given, sampling_rate=16_000)
         with torch.no_grad():
@@ -42,18 +45,33 @@ def check(folder: Path) -> None:
         for one, other in zip(found, (expected.logits, expected.va, expected.embeddings), strict=True):
             np.testing.assert_allclose(one, other.numpy(), rtol=0, atol=1e-4)
         spread.append(found[0])
-    assert np.concatenate(spread).std(axis=0).max() > 0.01  # predictions that differ at all
+    assert np.concatenate(spread).std(axis=0).max() > 1e-3  # ten times the tolerance: they differ by segment
 
 
-def test_a_model_of_text_is_exported(run, tmp_path, monkeypatch):
-    export(str(run), str(tmp_path / "out"), onnx=True)
-    check(tmp_path / "out")
-    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory) -> Path:
+    """A model of text with its ONNX; read only."""
+    folder = tmp_path_factory.mktemp("onnx")
+    export(str(save_tiny(folder / "model", tiny_model("text_only"))), str(folder / "out"), onnx=True)
+    return folder / "out"
+
+
+def test_a_model_of_text_is_exported_and_the_card_says_how_it_is_called(exported):
+    check(exported)
+    card = (exported / "README.md").read_text(encoding="utf-8")
     assert "| `input_ids` | int64 | (batch, tokens) |" in card and "input_values" not in card
     block = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)[-1]
     values: dict = {}
-    exec(block.replace("path/to/this/folder", str(tmp_path / "out")), values)
+    exec(block.replace("path/to/this/folder", str(exported)), values)
     assert values["logits"].shape == (1, 7) and values["va"].shape == (1, 2)
+
+
+def test_the_comparison_sees_a_difference(exported):
+    saved = load_model(exported)
+    assert compare(saved, exported / "model.onnx").is_close
+    with torch.no_grad():
+        saved.model.emotion_model.heads.emotion.bias += torch.arange(7) / 100
+    assert not compare(saved, exported / "model.onnx").is_close
 
 
 def test_a_file_that_differs_from_pytorch_is_not_left(run, tmp_path, monkeypatch):
@@ -80,23 +98,13 @@ def group_norm(folder: Path) -> partial:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [*(name for name in FUSIONS if name != "text_only"), "group norm", "lora"])
+@pytest.mark.parametrize("kind", ["tensor_mixer", "cross_attention", "concat, adapted", "audio_only, group norm"])
 def test_models_that_read_audio_are_exported(kind, tmp_path):
-    if kind == "group norm":
-        model = tiny_model(audio=group_norm(tmp_path / "encoder"))
-    elif kind == "lora":
-        model = tiny_model("concat", partial(AudioEncoder, name="tiny", lora_rank=2), partial(TextEncoder, name="tiny"))
-    else:
-        model = tiny_model(kind)
+    audio = partial(AudioEncoder, name="tiny", **({"lora_rank": 2} if "adapted" in kind else {}))
+    fusion, *others = kind.split(", ")
+    model = tiny_model(fusion, group_norm(tmp_path / "encoder") if "group norm" in others else audio)
     source = save_tiny(tmp_path / "model", model, max_samples=112_000)
     export(str(source), str(tmp_path / "out"), onnx=True)
     check(tmp_path / "out")
-
-
-def test_parity_sees_a_difference(run, tmp_path):
-    saved = load_model(run / "model")
-    export_onnx(saved, tmp_path)
-    assert compare(saved, tmp_path / "model.onnx").is_close
-    with torch.no_grad():
-        saved.model.emotion_model.heads.emotion.bias += torch.arange(7) / 100
-    assert not compare(saved, tmp_path / "model.onnx").is_close
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "| `audio_attention_mask` | int64 | (batch, samples) |" in card
