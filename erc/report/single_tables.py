@@ -163,8 +163,14 @@ def conclusion_text(found: Iterable[Comparison]) -> str:
     both, neither = known.count((True, True)), known.count((False, False))
     parts = [
         (both, "both p are below .05: the methods differ, as far as these folds can tell"),
-        (only_models, "only p (bootstrap) is below .05: these trained models differ, and whether the methods do is open"),
-        (only_methods, "only p (t) is below .05: the folds agree in direction, and the dialogues are too few to show it"),
+        (
+            only_models,
+            "only p (bootstrap) is below .05: these trained models differ, and whether the methods do is open",
+        ),
+        (
+            only_methods,
+            "only p (t) is below .05: the folds agree in direction, and the dialogues are too few to show it",
+        ),
         (neither, "neither p is below .05: no difference is shown, which is not to say that there is none"),
     ]
     told = "; ".join(f"in {count} of {n} comparisons {text}" for count, text in parts if count)
