@@ -36,7 +36,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("run_dir", type=Path, metavar="RUN_FOLDER", help="folder of a run, with config.yaml")
     parser.add_argument("--fold", type=int, choices=range(-1, 5), help="-1 for all segments (default: the run's own)")
     parser.add_argument("--mode", choices=["train", "valid", "test"], default="test", help="side of the fold")
-    parser.add_argument("--checkpoint", default="model", help="of the run folder: model, best.ckpt or last.ckpt (default: model)")
+    parser.add_argument(
+        "--checkpoint", default="model", help="of the run folder: model, best.ckpt or last.ckpt (default: model)"
+    )
     parser.add_argument("--out", type=Path, help="folder for predictions.csv and evaluation.json (default: none)")
     return parser.parse_args(arguments)
 

@@ -35,6 +35,9 @@ class Command(NamedTuple):
     """Exit code where the arguments are wrong."""
 
 
+TEXTS = ("str", "str | None")
+"""Annotations of arguments that are texts."""
+
 COMMANDS = {
     "dataset": Command("build the data set of KEMDy19 and KEMDy20, print what it holds", "erc.datasets", ("HF_KEMD",)),
     "manifest": Command("the same for a corpus of your own, one table of segments", "erc.datasets", ("HF_Manifest",)),
@@ -130,6 +133,8 @@ def run_function(name: str, command: Command, arguments: list[str]) -> None:
     module = importlib.import_module(command.module)
     functions = {one: getattr(module, one) for one in command.names}
     component = functions if len(functions) > 1 else functions[command.names[0]]
+    for function in functions.values():
+        keep_texts(function)
     called = functions.get(arguments[0]) if len(functions) > 1 and arguments else component
     if callable(called) and (complaint := unknown_option(name, called, arguments)):
         print(complaint, file=sys.stderr)
@@ -138,6 +143,20 @@ def run_function(name: str, command: Command, arguments: list[str]) -> None:
         fire.Fire(component, command=arguments, name=f"python -m erc {name}")
     except fire.core.FireExit as stop:  # fire's own exit: help, or a usage error
         sys.exit(command.usage_error if stop.code else 0)
+
+
+def keep_texts(function: Callable) -> None:
+    """Has fire hand on an argument that is a text as it was typed: it would make a tuple of "yes, please".
+
+    Args:
+        function: Changed in place; a class is left as it is.
+    """
+    if not inspect.isfunction(function):
+        return
+    from fire.decorators import SetParseFns
+
+    texts = [name for name, one in inspect.signature(function).parameters.items() if one.annotation in TEXTS]
+    SetParseFns(**dict.fromkeys(texts, str))(function)
 
 
 def unknown_option(name: str, called: Callable, arguments: list[str]) -> str:

@@ -138,7 +138,7 @@ def _json_target(path: object) -> Path | None:
     """
     if path is None:
         return None
-    if isinstance(path, bool):
+    if isinstance(path, bool) or path == "True":  # --json without a value
         raise ValueError("json names a file: expected --json=PATH, got --json alone.")
     target = Path(str(path))
     if target.is_dir():

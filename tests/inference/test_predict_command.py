@@ -249,3 +249,12 @@ def test_tables_of_every_kind_are_read_as_text(tmp_path):
     for ending in ("csv", "parquet", "jsonl"):
         (chunk,) = table_rows.read_table(tmp_path / f"t.{ending}")
         assert chunk.to_dict("list") == {"file": ["a.wav", "b.wav"], "start": ["1.5", ""], "segment_id": ["01", "02"]}
+
+
+@pytest.mark.parametrize("words", ["네, 알겠어요", "None", "[x]", "1e3", "a #b", "-5"])
+def test_words_reach_the_model_as_they_were_typed(sounds, models, capsys, words):
+    """Fire alone would make a tuple of "네, 알겠어요", and a number of "1e3"."""
+    from erc.__main__ import main
+
+    main(["predict", "file", str(sounds / "a.wav"), f"--text={words}", f"--model={models / 'both'}", "--json"])
+    assert json.loads(capsys.readouterr().out)["text"] == words
