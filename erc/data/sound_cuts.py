@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,15 +45,24 @@ class Cut(NamedTuple):
 
 def sound_header(path: str | Path) -> tuple[int, float]:
     """Rate in Hz and length in seconds of a sound file, as its header has them; errors as for ``read_cuts``."""
+    with _opened(path) as sound:
+        return sound.samplerate, sound.frames / sound.samplerate
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    """The file after its header was checked; what libsndfile cannot read is a ``MediaError``."""
     with open_regular(path, MAX_SOUND_BYTES) as file:
         check_riff(file)
         file.seek(0)
         try:
             with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
                 _check_header(sound)
-                return sound.samplerate, sound.frames / sound.samplerate
+                yield sound
         except soundfile.LibsndfileError as err:
-            raise _unreadable(err) from err
+            raise MediaError(
+                f"a readable sound file is expected, got an error: {err.error_string}", "unreadable audio"
+            ) from err
 
 
 def read_cuts(path: str | Path, cuts: list[Cut], may_be_silent: bool = False) -> list[np.ndarray | MediaError]:
@@ -70,24 +80,13 @@ def read_cuts(path: str | Path, cuts: list[Cut], may_be_silent: bool = False) ->
         MediaError: The whole file cannot be used.
         OSError: It is not there, no regular file, or larger than ``MAX_SOUND_BYTES``.
     """
-    with open_regular(path, MAX_SOUND_BYTES) as file:
-        check_riff(file)
-        file.seek(0)
-        try:
-            with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
-                _check_header(sound)
-                found = [_bounds(sound, cut) for cut in cuts]
-                pieces = (_in_one_pass if sound.format == "OGG" else _one_by_one)(sound, found)
-                for place, piece in pieces:
-                    found[place] = piece
-                rate = sound.samplerate
-        except soundfile.LibsndfileError as err:
-            raise _unreadable(err) from err
+    with _opened(path) as sound:
+        found = [_bounds(sound, cut) for cut in cuts]
+        pieces = (_in_one_pass if sound.format == "OGG" else _one_by_one)(sound, found)
+        for place, piece in pieces:
+            found[place] = piece
+        rate = sound.samplerate
     return [one if isinstance(one, MediaError) else _finish(one, rate, may_be_silent) for one in found]
-
-
-def _unreadable(err: soundfile.LibsndfileError) -> MediaError:
-    return MediaError(f"a readable sound file is expected, got an error: {err.error_string}", "unreadable audio")
 
 
 def _check_header(sound: soundfile.SoundFile) -> None:

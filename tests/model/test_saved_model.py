@@ -236,3 +236,15 @@ def test_the_processor_refuses_another_rate_and_nothing(shared):
         processor(audio=speech(), sampling_rate=8_000)
     with pytest.raises(ValueError, match="got neither"):
         processor()
+
+
+def test_what_hugging_face_itself_saves_is_a_saved_model_too(shared, tmp_path):
+    """``push_to_hub`` uploads what ``save_pretrained`` writes."""
+    saved = load_model(shared)
+    saved.model.save_pretrained(tmp_path / "again")
+    saved.processor.save_pretrained(tmp_path / "again")
+    again = load_model(tmp_path / "again")
+    batch = inputs(saved.processor)
+    with torch.no_grad():
+        assert torch.equal(saved.model(**batch).logits, again.model(**batch).logits)
+    assert again.config.training == saved.config.training and again.config.labels == saved.config.labels
