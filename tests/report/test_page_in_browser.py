@@ -14,6 +14,8 @@ from kemd_columns import PROB, SOFT
 
 from erc.data import EMOTIONS
 from erc.report.page import html as page_html, media as page_media
+from erc.report.page.answer import Answer
+from erc.report.rendering import Table
 
 
 @pytest.mark.slow
@@ -311,3 +313,31 @@ def test_both_corpora_at_full_size_paint_in_three_seconds_and_hover_in_fifty_mil
     assert drawn < 3000
     assert np.quantile(hovers, 0.95) < 50
     assert brush[1] > 1000
+
+
+@pytest.mark.slow
+def test_the_main_table_is_sorted_by_mouse_and_keyboard_and_its_last_row_stays_last(open_page):
+    header, rows = (
+        ["", "F1"],
+        [["b", ".200 ± .100"], ["a", "**.300**"], ["d", "–"], ["c", "−.100"], ["Majority", ".500"]],
+    )
+    answer = Answer(["**b** won."], ["One fold."])
+    driver = open_page(page_html.render(DOCUMENT, embedding_map(), answer=answer, best=Table(header, rows)))
+
+    def shown() -> str:
+        cells = driver.find_elements("css selector", ".sortable tbody th")
+        return "".join(cell.text for cell in cells)
+
+    assert driver.find_element("css selector", ".answer strong").text == "b" and shown() == "badcMajority"
+    click(driver, ".sortable thead th:nth-child(2) button")
+    assert shown() == "abcdMajority"  # largest first; what is not defined comes last
+    assert driver.find_element("css selector", "[aria-sort]").get_attribute("aria-sort") == "descending"
+    press(driver, "ENTER")  # the button has the focus
+    assert shown() == "dcbaMajority"
+    click(driver, ".sortable thead th:first-child button")
+    assert shown() == "abcdMajority"  # names from a on
+    click(driver, ".sortable thead th:first-child button")
+    assert shown() == "dcbaMajority"
+    assert not driver.find_element("css selector", "#overview dl").is_displayed()  # folded away
+    click(driver, "summary")
+    assert driver.find_element("css selector", "summary").is_displayed()

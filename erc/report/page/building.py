@@ -21,6 +21,7 @@ from erc.files import write_atomically
 from erc.report.figures.drawing import draw_all
 from erc.report.figures.spec import GridView
 from erc.report.grid_results import choose_row, is_single_run, load
+from erc.report.page.answer import answer_of, best_marked
 from erc.report.page.embedding_map import map_of
 from erc.report.page.html import render
 from erc.report.page.media import add_media
@@ -92,6 +93,8 @@ def build(
             missing,
             facts=facts_of(rows),
             cells=cells_of(rows, runs),
+            answer=answer_of(rows, n_resamples),
+            best=best_marked(rows),
         )
         write_atomically(target / "index.html", text)
         done("")

@@ -11,16 +11,17 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from erc.report.page.answer import Answer
 from erc.report.page.embedding_map import EmbeddingMap, pack
 from erc.report.page.markup import inline, is_wholly_bold, json_for_html, without_marks
 from erc.report.page.sections import Cells, Picture
-from erc.report.rendering import Document, Section
+from erc.report.rendering import Document, Section, Table
 
 HERE = Path(__file__).parent
 
 SCRIPTS = (
     *("data", "glyphs", "plots", "drawing", "words", "audio", "card", "filters", "rectangle", "pointer_and_keys"),
-    *("controls", "colours", "start"),
+    *("controls", "colours", "sort", "start"),
 )
 """Files of ``script/`` in the order in which they run."""
 
@@ -33,6 +34,8 @@ def render(
     missing: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
     cells: Cells | None = None,
+    answer: Answer | None = None,
+    best: Table | None = None,
 ) -> str:
     """The whole page.
 
@@ -44,6 +47,8 @@ def render(
         missing: One line for each figure that was not drawn.
         facts: Label and text.
         cells: State of each cell.
+        answer: What the page opens with.
+        best: The main table, the best figures in bold.
     """
     script = script_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -57,6 +62,8 @@ def render(
             missing=missing,
             facts=facts or {},
             cells=cells,
+            answer=answer,
+            best=best,
             map_title=embedding_map.title,
             has_plane=embedding_map.label_space.has_plane,
             n_segments=len(embedding_map.table),
