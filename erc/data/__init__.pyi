@@ -71,6 +71,13 @@ from .segment_list import (
     read_segment_list as read_segment_list,
 )
 from .segments import Annotations as Annotations, BadSegment as BadSegment, Note as Note
-from .sound_cuts import Cut as Cut, check_rate as check_rate, read_cuts as read_cuts, sound_header as sound_header
+from .sound_cuts import (
+    END_TOLERANCE as END_TOLERANCE,
+    Cut as Cut,
+    check_rate as check_rate,
+    iter_cuts as iter_cuts,
+    read_cuts as read_cuts,
+    sound_header as sound_header,
+)
 from .source_files import Boundary as Boundary
 from .table_files import TableError as TableError

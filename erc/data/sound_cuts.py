@@ -35,6 +35,8 @@ END_TOLERANCE = 0.05
 
 _BLOCK = 1 << 18
 
+Pieces = Iterator[tuple[int, np.ndarray | MediaError]]
+
 
 class Cut(NamedTuple):
     """One stretch, in seconds; ``end`` is NaN where it goes on to the end of the file."""
@@ -80,13 +82,22 @@ def read_cuts(path: str | Path, cuts: list[Cut], may_be_silent: bool = False) ->
         MediaError: The whole file cannot be used.
         OSError: It is not there, no regular file, or larger than ``MAX_SOUND_BYTES``.
     """
+    found = dict(iter_cuts(path, cuts, may_be_silent))
+    return [found[place] for place in range(len(cuts))]
+
+
+def iter_cuts(path: str | Path, cuts: list[Cut], may_be_silent: bool = False) -> Pieces:
+    """The same, each stretch when it has been read: no more of the sound is held than stretches overlap.
+
+    Yields:
+        The place of a stretch in ``cuts``, and its waveform or its error. Errors that need no reading come first; the rest
+        comes in the order of ``cuts``, in Ogg in the order of their ends.
+    """
     with _opened(path) as sound:
         found = [_bounds(sound, cut) for cut in cuts]
-        pieces = (_in_one_pass if sound.format == "OGG" else _one_by_one)(sound, found)
-        for place, piece in pieces:
-            found[place] = piece
-        rate = sound.samplerate
-    return [one if isinstance(one, MediaError) else _finish(one, rate, may_be_silent) for one in found]
+        yield from ((place, one) for place, one in enumerate(found) if isinstance(one, MediaError))
+        for place, piece in (_in_one_pass if sound.format == "OGG" else _one_by_one)(sound, found):
+            yield place, piece if isinstance(piece, MediaError) else _finish(piece, sound.samplerate, may_be_silent)
 
 
 def _check_header(sound: soundfile.SoundFile) -> None:
@@ -131,9 +142,6 @@ def _bounds(sound: soundfile.SoundFile, cut: Cut) -> np.ndarray | MediaError:
     return np.array([first, stop])
 
 
-Pieces = Iterator[tuple[int, np.ndarray | MediaError]]
-
-
 def _one_by_one(sound: soundfile.SoundFile, bounds: list[np.ndarray | MediaError]) -> Pieces:
     for place, bound in enumerate(bounds):
         if not isinstance(bound, MediaError):
@@ -144,22 +152,25 @@ def _one_by_one(sound: soundfile.SoundFile, bounds: list[np.ndarray | MediaError
 
 
 def _in_one_pass(sound: soundfile.SoundFile, bounds: list[np.ndarray | MediaError]) -> Pieces:
-    spans = {place: bound for place, bound in enumerate(bounds) if not isinstance(bound, MediaError)}
-    parts: dict[int, list[np.ndarray]] = {place: [] for place in spans}
-    last = max((int(stop) for _, stop in spans.values()), default=0)
+    spans = [(int(one[0]), int(one[1]), place) for place, one in enumerate(bounds) if not isinstance(one, MediaError)]
+    waiting = sorted(spans, reverse=True)  # the next one is the last
+    begun: dict[tuple[int, int, int], list[np.ndarray]] = {}
+    last = max((stop for _, stop, _ in spans), default=0)
     sound.seek(0)
     position = 0
     while position < last:
         block = sound.read(min(_BLOCK, last - position), dtype="float32", always_2d=True).mean(axis=1)
         if not len(block):
             break
-        for place, (first, stop) in spans.items():
-            if first < position + len(block) and stop > position:
-                parts[place].append(block[max(first - position, 0) : stop - position].copy())
+        while waiting and waiting[-1][0] < position + len(block):
+            begun[waiting.pop()] = []
+        for (first, stop, _), parts in begun.items():
+            parts.append(block[max(first - position, 0) : stop - position].copy())
         position += len(block)
-    for place, (first, stop) in spans.items():
-        samples = np.concatenate([np.zeros(0, dtype=np.float32), *parts[place]])
-        yield place, samples if len(samples) == stop - first else _cut_off(int(stop - first), len(samples))
+        for span in sorted((one for one in begun if one[1] <= position), key=lambda one: one[1:]):
+            yield span[2], np.concatenate(begun.pop(span))
+    for first, stop, place in [*begun, *waiting]:
+        yield place, _cut_off(stop - first, max(position - first, 0))
 
 
 def _cut_off(expected: int, got: int) -> MediaError:

@@ -11,7 +11,17 @@ from typing import Any
 import pandas as pd
 
 from erc.inference.sources import find_models, finished_runs
-from erc.inference.table_rows import CHUNK, SegmentSource, check_ending, count_rows, hash_of, list_folder, read_table
+from erc.inference.table_rows import (
+    CHUNK,
+    SegmentSource,
+    check_ending,
+    columns_of,
+    count_rows,
+    hash_of,
+    hash_of_folder,
+    list_folder,
+    read_table,
+)
 
 AUTO, NONE = "auto", "none"
 
@@ -78,8 +88,8 @@ def folder(
     """
     listed = list_folder(Path(folder))
     chunks = (listed.iloc[i : i + CHUNK].reset_index(drop=True) for i in range(0, len(listed), CHUNK))
-    content = json_format.dumps([[name, (Path(folder) / name).stat().st_size] for name in listed["file"]])
-    _write(Path(folder), chunks, len(listed), {"files": content}, out, model, text, transcriber,
+    content = {"files": hash_of_folder(Path(folder))}
+    _write(Path(folder), chunks, len(listed), ["file"], content, out, model, text, transcriber,
            {"window": window, "stride": stride, "return_embedding": embeddings, "batch_size": batch_size}, device)  # fmt: skip
 
 
@@ -111,7 +121,7 @@ def table(
     """
     path = Path(table)
     n_rows = count_rows(path)
-    _write(path.parent, read_table(path), n_rows, {"table": hash_of(path)}, out, model, text, transcriber,
+    _write(path.parent, read_table(path), n_rows, columns_of(path), {"table": hash_of(path)}, out, model, text, transcriber,
            {"window": window, "stride": stride, "return_embedding": embeddings, "batch_size": batch_size}, device)  # fmt: skip
 
 
@@ -119,6 +129,7 @@ def _write(
     root: Path,
     chunks: Iterator[pd.DataFrame],
     n_rows: int,
+    columns: list[str],
     content: dict[str, str],
     out: str,
     model: str | None,
@@ -144,7 +155,7 @@ def _write(
     models = [hash_of(one / "model.safetensors") for one in find_models(_split(model))]
     identity = content | {"models": models, "text": text, "transcriber": transcriber or ""} | options
     source = SegmentSource(root, reads_audio="audio" in predictor.modalities or hears)
-    run = TableRun(predictor, source, Path(out), options, identity, hears)
+    run = TableRun(predictor, source, Path(out), options, identity, columns, hears)
     n, n_failed = run.run(chunks, n_rows)
     print(f"{n - n_failed:,} of {n:,} rows predicted: {out}")
     if n_failed:

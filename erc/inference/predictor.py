@@ -6,6 +6,7 @@ predictor("a.wav", text="정말 좋아요")
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from erc.data import MIN_SAMPLES, MediaError
+from erc.data import SAMPLE_RATE
 from erc.inference.ensemble import Ensemble, Predicted
 from erc.inference.remarks import on_the_prediction, on_the_sound, on_the_text
 from erc.inference.sound import Sound
 from erc.inference.sources import find_models
-from erc.inference.windows import check_window, of_the_whole, windows_of
+from erc.inference.windows import SLACK, check_window, of_the_whole, windows_of
 from erc.labels import LabelSpace, entropy
 from erc.model import SavedModel, Transcriber, load_model
 
@@ -31,7 +32,11 @@ class Request(NamedTuple):
 
     audio: Any = None
     text: str | None = None
-    sampling_rate: int | None = None
+    sampling_rate: float | None = None
+    start: float = 0.0
+    """Where it begins in ``audio``, in seconds."""
+    end: float = math.nan
+    """Where it ends; NaN: with ``audio``."""
 
 
 class _Piece(NamedTuple):
@@ -132,11 +137,15 @@ class Predictor:
         """
         is_list = isinstance(audio, list | tuple) or (audio is None and isinstance(text, list | tuple))
         audios = list(audio) if isinstance(audio, list | tuple) else [audio]
-        texts: list[Any] = list(text) if isinstance(text, list | tuple) else [text] * len(audios)
+        texts: list[Any] = (
+            list(text) if isinstance(text, list | tuple) else [text] * (len(audios) if text is None else 1)
+        )
         if audio is None:
             audios = [None] * len(texts)
         if len(texts) != len(audios):
-            raise ValueError(f"Each segment has its transcript: got {len(audios)} of audio and {len(texts)} of text.")
+            raise ValueError(
+                f"Each segment has its transcript: got {len(audios)} of audio and {len(texts)} of text. Give a list of texts."
+            )
         requests = [Request(one, words, sampling_rate) for one, words in zip(audios, texts, strict=True)]
         found = []
         for one in self.stream(requests, batch_size, window, stride, return_embedding):
@@ -157,12 +166,7 @@ class Predictor:
 
         A request that cannot be used gives its error (a ValueError or an OSError) in its place, and the others go on.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size is a whole number, 1 or more: got {batch_size!r}.")
-        if window is not None:
-            stride = check_window(window, stride, self.max_seconds)
-        elif stride is not None:
-            raise ValueError("A stride is one of windows: give window, too.")
+        stride = self.check_options(batch_size, window, stride)
         waiting: list[dict[str, Any] | Exception] = []
         pieces: list[_Piece] = []
         for request in requests:
@@ -172,7 +176,7 @@ class Predictor:
             except (ValueError, OSError) as err:
                 waiting.append(err)
                 continue
-            for span, row in self._rows(item, batch_size):
+            for span, row in self._rows(item):
                 if isinstance(row, Exception):
                     waiting[-1] = row
                     pieces = [piece for piece in pieces if piece.item != len(waiting) - 1]
@@ -187,6 +191,16 @@ class Predictor:
         self._predict(pieces, waiting, batch_size, return_embedding)
         yield from self._told(waiting, return_embedding)
 
+    def check_options(self, batch_size: int, window: float | None, stride: float | None) -> float | None:
+        """The stride of windows, if there are windows; ValueError where a number is out of its range."""
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size is a whole number, 1 or more: got {batch_size!r}.")
+        if window is not None:
+            return check_window(window, stride, self.max_seconds)
+        if stride is not None:
+            raise ValueError("A stride is one of windows: give window, too.")
+        return None
+
     # --- one request ------------------------------------------------------------------------------------------------------
     def _prepared(self, request: Request, window: float | None, stride: float | None) -> dict[str, Any]:
         """What is known of a request before anything is decoded."""
@@ -197,8 +211,8 @@ class Predictor:
         if "audio" in self.modalities or item.get("hears"):
             if request.audio is None:
                 raise ValueError("The model reads audio: expected a file or an array, got none.")
-            sound = item["sound"] = Sound(request.audio, request.sampling_rate)
-            item["is_windowed"] = window is not None or sound.seconds > self.max_seconds + 0.02
+            sound = item["sound"] = Sound(request.audio, request.sampling_rate, request.start, request.end)
+            item["is_windowed"] = window is not None or sound.seconds > self.max_seconds + SLACK
             length = window or self.max_seconds
             item["spans"] = windows_of(sound.seconds, length, stride or length / 2)
             if window is None and item["is_windowed"] and "audio" in self.modalities:
@@ -219,22 +233,17 @@ class Predictor:
             )
         if request.text is not None and not isinstance(request.text, str):
             raise ValueError(f"A transcript is a string: got {type(request.text).__name__}.")
+        if request.text and any("\ud800" <= character <= "\udfff" for character in request.text):
+            raise ValueError(
+                "A transcript is Unicode text: expected characters, got a lone surrogate. Decode it as UTF-8."
+            )
 
-    def _rows(self, item: dict[str, Any], batch_size: int) -> Iterator[tuple[tuple[float, float], Any]]:
-        """Each stretch of a request, decoded a few at a time: what the model reads, or what is wrong with it."""
+    def _rows(self, item: dict[str, Any]) -> Iterator[tuple[tuple[float, float], Any]]:
+        """Each stretch of a request, when it has been decoded: what the model reads, or what is wrong with it."""
         spans = item["spans"]
-        reads_audio = "audio" in self.modalities
-        for first in range(0, len(spans), batch_size):
-            some = spans[first : first + batch_size]
-            waveforms: list[Any] = item["sound"].stretches(some) if "sound" in item else [None] * len(some)
-            for span, waveform in zip(some, waveforms, strict=True):
-                if isinstance(waveform, np.ndarray) and len(waveform) < MIN_SAMPLES:
-                    waveform = MediaError(
-                        f"at least {MIN_SAMPLES} samples at 16 kHz are expected, got {len(waveform)}", "short audio"
-                    )
-                if isinstance(waveform, MediaError):
-                    yield span, ValueError(f"The audio cannot be used: {waveform}.")
-                    return
+        stretches: Any = item["sound"].stretches(spans) if "sound" in item else enumerate([None] * len(spans))
+        try:
+            for place, waveform in stretches:
                 row: dict[str, Any] = {"segment_id": ""}
                 if "text" in self.modalities:
                     hears = item["hears"]
@@ -243,9 +252,11 @@ class Predictor:
                         item["heard"].append(row["transcript"])
                 if waveform is not None:
                     item["is_silent"] = item.get("is_silent", True) and not waveform.any()
-                if reads_audio:
+                if "audio" in self.modalities:
                     row["waveform"] = waveform
-                yield span, row
+                yield spans[place], row
+        except (ValueError, OSError) as err:
+            yield (math.nan, math.nan), err
 
     def _predict(self, pieces: list[_Piece], waiting: list[Any], batch_size: int, keeps: bool) -> None:
         """Adds the predictions of the stretches to what they belong to."""
@@ -253,7 +264,7 @@ class Predictor:
             return
         predicted = self._ensemble.predict([piece.row for piece in pieces], batch_size)
         for i, piece in enumerate(pieces):
-            embedding = predicted.embedding[i] if keeps else predicted.embedding[i, :0]
+            embedding = predicted.embedding[i].copy() if keeps else np.zeros(0, dtype=np.float32)
             waiting[piece.item]["predicted"].append(
                 (piece.span, Predicted(predicted.probabilities[i], predicted.va[i], embedding))
             )
@@ -272,11 +283,13 @@ class Predictor:
             text = " ".join(filter(None, item["heard"])) if item["hears"] and not item["is_windowed"] else item["text"]
             answer["text"] = " / ".join(item["heard"]) if item["hears"] and item["is_windowed"] else text
             answer["transcript_source"] = "asr" if item["hears"] else "human"
+            if (n_empty := item["heard"].count("")) and item["is_windowed"]:
+                notes.append(f"In {n_empty} of {len(item['heard'])} windows no word was heard.")
             notes += on_the_text(answer["text"], self.training)
         if "audio" in self.modalities:
             sound = item["sound"]
             seconds = stretches[0][0][1] - stretches[0][0][0] if item["is_windowed"] else sound.seconds
-            notes += on_the_sound(sound.rate, seconds, item["is_silent"], self.training)
+            notes += on_the_sound(sound.rate, seconds, item["is_silent"], self.training, item["is_windowed"])
         answer["notes"] = notes + on_the_prediction(answer["entropy"], self.label_space.n_emotions, self.training)
         if keeps:
             answer["embedding"] = whole.embedding.astype(np.float32)
@@ -321,9 +334,13 @@ class Predictor:
             only = self.modalities[0]
             return {only: self(audio if only == "audio" else None, text, sampling_rate=sampling_rate)}
         sound = Sound(audio, sampling_rate)
-        waveform = sound.stretches([(0.0, min(sound.seconds, self.max_seconds))])[0]
-        if isinstance(waveform, MediaError):
-            raise ValueError(f"The audio cannot be used: {waveform}.")
-        both = self(waveform, text, sampling_rate=16_000)
-        rest = self([waveform, np.zeros_like(waveform)], ["", both["text"]], sampling_rate=16_000)
-        return {"both": both, "audio": rest[0], "text": rest[1]}
+        ((_, waveform),) = sound.stretches([(0.0, min(sound.seconds, self.max_seconds))])
+        both = self(waveform, text, sampling_rate=SAMPLE_RATE)
+        rest = self([waveform, np.zeros_like(waveform)], ["", both["text"]], sampling_rate=SAMPLE_RATE)
+        found = {"both": both, "audio": rest[0], "text": rest[1]}
+        if sound.seconds > self.max_seconds + SLACK:
+            for answer in found.values():
+                answer["notes"].insert(
+                    0, f"Of {sound.seconds:.1f} s only the first {self.max_seconds:g} s were read here."
+                )
+        return found

@@ -15,14 +15,17 @@ NEARLY_FLAT = 0.95
 """Share of the greatest entropy, ln K, from which on a prediction says next to nothing."""
 
 
-def on_the_sound(rate: int, seconds: float, is_silent: bool, training: dict[str, Any]) -> list[str]:
+def on_the_sound(
+    rate: int, seconds: float, is_silent: bool, training: dict[str, Any], is_window: bool = False
+) -> list[str]:
     """Remarks on a sound.
 
     Args:
         rate: Of the source, in Hz.
-        seconds: Its length.
+        seconds: Its length, or that of each of its windows.
         is_silent: Whether all its samples are zero.
         training: See ``EmotionModelConfig``.
+        is_window: Whether the length is that of a window.
     """
     found = []
     if is_silent:
@@ -32,19 +35,22 @@ def on_the_sound(rate: int, seconds: float, is_silent: bool, training: dict[str,
     usual = training.get("seconds") or {}
     if usual and not usual["p01"] <= seconds <= usual["p99"]:
         longer = "longer" if seconds > usual["p99"] else "shorter"
+        what = "Each window" if is_window else "The audio"
         found.append(
-            f"The audio has {seconds:.2f} s and is {longer} than 99 % of the training segments ({usual['p01']:.2f} to "
+            f"{what} has {seconds:.2f} s and is {longer} than 99 % of the training segments ({usual['p01']:.2f} to "
             f"{usual['p99']:.2f} s)."
         )
     return found
 
 
 def on_the_text(text: str, training: dict[str, Any]) -> list[str]:
-    """Remarks on a transcript: a script that the training transcripts did not have."""
+    """Remarks on a transcript: it says nothing, or in a script that the training transcripts did not have."""
     known = {script for script, share in (training.get("scripts") or {}).items() if share >= FEW}
     letters = [character for character in text if character.isalpha()]
-    if not known or not letters:
-        return [] if letters or not known else ["The transcript has no letter."]
+    if not letters:
+        return ["The transcript has no letter."]
+    if not known:
+        return []
     scripts = [unicodedata.name(character, "OTHER").split()[0] for character in letters]
     foreign = [script for script in scripts if script not in known]
     if 2 * len(foreign) <= len(letters):

@@ -7,13 +7,25 @@ told from anything else by their content, not by their name.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from erc.data import SAMPLE_RATE, Cut, MediaError, check_rate, read_cuts, resample, sound_header, to_int16
+from erc.data import (
+    END_TOLERANCE,
+    MIN_SAMPLES,
+    SAMPLE_RATE,
+    Cut,
+    MediaError,
+    check_rate,
+    iter_cuts,
+    resample,
+    sound_header,
+    to_int16,
+)
 
 MAX_HOURS = 12.0
 """Longest sound; a header that claims more is taken for damaged."""
@@ -26,6 +38,8 @@ class Sound:
         source: Path of a file; an array (L,) or (L, channels) of floats (-1 to 1) or 16-bit integers; or a dictionary with
             ``array`` (or ``raw``) and ``sampling_rate``, as ``datasets`` and ``transformers`` have it.
         sampling_rate: Of an array, in Hz.
+        start: Where it begins in its source, in seconds.
+        end: Where it ends; NaN: with its source.
 
     Attributes:
         rate: Samples a second of the source.
@@ -33,11 +47,43 @@ class Sound:
 
     Raises:
         FileNotFoundError: There is no such file.
-        MediaError: It is no sound that can be read.
-        ValueError: An array without its rate, or of another form.
+        ValueError: It is no sound that can be read; an array without its rate, or of another form.
     """
 
-    def __init__(self, source: Any, sampling_rate: int | None = None) -> None:
+    def __init__(
+        self, source: Any, sampling_rate: float | None = None, start: float = 0.0, end: float = math.nan
+    ) -> None:
+        self._path = Path(source) if isinstance(source, str | Path) else None
+        try:
+            self.rate, self.seconds = self._header(source, sampling_rate)
+            self._start, self._end = start, end
+            self._set_bounds()
+        except MediaError as err:
+            raise self.unusable(err) from err
+
+    def unusable(self, err: MediaError) -> ValueError:
+        """What is told of a sound that cannot be read."""
+        return ValueError(f"The audio cannot be used: {err}{f' ({self._path.name})' if self._path else ''}.")
+
+    def _set_bounds(self) -> None:
+        whole = self.seconds
+        if whole > MAX_HOURS * 3600:
+            raise MediaError(
+                f"at most {MAX_HOURS:g} hours of sound are expected, got {whole / 3600:.0f}", "unreadable audio"
+            )
+        if not math.isnan(self._end) and self._end > whole + END_TOLERANCE:
+            raise MediaError(
+                f"end: at most {whole:.3f} s is expected, the end of the sound, got {self._end:g} s", "truncated audio"
+            )
+        if math.isnan(self._end) or self._end >= whole:
+            self._end = whole
+        if self._start >= self._end:
+            raise MediaError(f"start: less than {self._end:.3f} s is expected, got {self._start:g} s", "short audio")
+        self.seconds = self._end - self._start
+        self._is_to_the_end = self._end >= whole
+
+    def _header(self, source: Any, sampling_rate: float | None) -> tuple[int, float]:
+        """Rate and length of the whole source; an array is brought to 16 kHz."""
         if isinstance(source, Mapping):
             array = source.get("array", source.get("raw"))
             if array is None or "sampling_rate" not in source:
@@ -46,32 +92,52 @@ class Sound:
                     f"{', '.join(map(str, source)) or 'nothing'}."
                 )
             source, sampling_rate = array, source["sampling_rate"]
-        self._path: Path | None = None
-        if isinstance(source, str | Path):
-            self._path = Path(source)
+        if self._path is not None:
             if not self._path.exists():
                 raise FileNotFoundError(f"A sound is a file: {self._path.absolute()} is not there. Check its name.")
-            self.rate, self.seconds = sound_header(self._path)
-        else:
-            waveform = _mono(source)
-            if sampling_rate is None or isinstance(sampling_rate, bool) or sampling_rate < 1:
-                raise ValueError(
-                    f"An array of audio needs its rate: expected sampling_rate in Hz, got {sampling_rate!r}."
-                )
-            check_rate(int(sampling_rate))
-            self.rate, self.seconds = int(sampling_rate), len(waveform) / sampling_rate
-            self._waveform = to_int16(resample(waveform, self.rate))
-        if self.seconds > MAX_HOURS * 3600:
-            raise MediaError(
-                f"at most {MAX_HOURS:g} hours of sound are expected, got {self.seconds / 3600:.0f}", "unreadable audio"
-            )
+            return sound_header(self._path)
+        waveform = _mono(source)
+        is_number = isinstance(sampling_rate, Real) and not isinstance(sampling_rate, bool)
+        if sampling_rate is None or not is_number or not 1 <= sampling_rate < math.inf:
+            raise ValueError(f"An array of audio needs its rate: expected sampling_rate in Hz, got {sampling_rate!r}.")
+        rate = int(sampling_rate)
+        check_rate(rate)
+        self._waveform = to_int16(resample(waveform, rate))
+        return rate, len(waveform) / rate
 
-    def stretches(self, windows: list[tuple[float, float]]) -> list[np.ndarray | MediaError]:
-        """(L,) int16 at 16 kHz of each stretch, given by start and end in seconds; or what is wrong with it."""
+    def stretches(self, windows: list[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
+        """Stretches, each when it has been read.
+
+        Args:
+            windows: Start and end of each, in seconds; the later they begin, the later they end.
+
+        Yields:
+            The place in ``windows``, and (L,) int16 at 16 kHz.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: A stretch cannot be used.
+        """
+        try:
+            for place, waveform in self._read([(self._start + start, self._start + end) for start, end in windows]):
+                if isinstance(waveform, MediaError):
+                    raise waveform
+                if len(waveform) < MIN_SAMPLES:
+                    raise MediaError(
+                        f"at least {MIN_SAMPLES} samples at 16 kHz are expected, got {len(waveform)}", "short audio"
+                    )
+                yield place, waveform
+        except MediaError as err:
+            raise self.unusable(err) from err
+
+    def _read(self, windows: list[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray | MediaError]]:
         if self._path is not None:
-            cuts = [Cut(start, math.nan if end >= self.seconds else end) for start, end in windows]
-            return read_cuts(self._path, cuts, may_be_silent=True)
-        return [self._waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in windows]
+            is_last = [self._is_to_the_end and end >= self._end for _, end in windows]
+            cuts = [Cut(start, math.nan if last else end) for (start, end), last in zip(windows, is_last, strict=True)]
+            yield from iter_cuts(self._path, cuts, may_be_silent=True)
+            return
+        for place, (start, end) in enumerate(windows):
+            yield place, self._waveform[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
 
 
 def _mono(source: Any) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A table of segments, or a folder of sound files -> rows, a chunk at a time. No label is needed.
 
 The columns are those of a corpus's own table: ``file``, ``start``, ``end``, ``segment_id``, ``text``, ``transcript_source``;
-any other column is kept as it is. Paths count from the table's folder and must stay in it.
+any other column is kept, as text. Paths count from the table's folder and must stay in it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import itertools
+import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from erc.data import Boundary, MediaError, read_transcript
-from erc.inference.sound import Sound
 
 CHUNK = 256
 """Rows that are predicted, and written, at a time."""
@@ -49,11 +50,17 @@ def read_table(path: Path) -> Iterator[pd.DataFrame]:
         raise FileNotFoundError(f"A table of segments is a file: {path.absolute()} is not there. Check its name.")
     check_ending(path, "A list of segments")
     try:
-        for chunk in _chunks(path):
-            chunk.columns = [str(name) for name in chunk.columns]
-            if "file" not in chunk.columns:
-                raise ValueError(f"expected a column file, got {', '.join(chunk.columns) or 'none'}")
-            yield chunk.reset_index(drop=True)
+        columns, rows = _rows(path)
+        if "file" not in columns:
+            raise ValueError(f"expected a column file, got {', '.join(columns) or 'none'}")
+        if twice := sorted({name for name in columns if columns.count(name) > 1}):
+            raise ValueError(f"each column has a name of its own, got two of {', '.join(twice)}")
+        n_rows = 0
+        while some := [{name: _as_text(row.get(name)) for name in columns} for row in itertools.islice(rows, CHUNK)]:
+            n_rows += len(some)
+            yield pd.DataFrame(some, columns=columns)
+        if not n_rows:
+            raise ValueError("expected rows, got none")
     except (ValueError, OSError, csv.Error) as err:  # pandas' and pyarrow's errors are of the first two kinds
         raise ValueError(
             f"A table of segments must be sound: {path}: {str(err).splitlines()[0]}. Correct the table; its columns are explained in "
@@ -61,34 +68,61 @@ def read_table(path: Path) -> Iterator[pd.DataFrame]:
         ) from err
 
 
-def _chunks(path: Path) -> Iterator[pd.DataFrame]:
+def _rows(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    """Columns of a table, and its rows."""
     ending = path.suffix.lower()
     if ending == ".csv":
         with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from _csv_chunks(csv.DictReader(file, strict=True))
-    elif ending == ".jsonl":
-        for chunk in pd.read_json(path, lines=True, dtype=False, chunksize=CHUNK):
-            yield _as_text(chunk)
-    else:
-        with pq.ParquetFile(path) as table:
-            for batch in table.iter_batches(batch_size=CHUNK):
-                yield _as_text(batch.to_pandas())
+            return list(csv.DictReader(file, strict=True).fieldnames or []), _csv_rows(path)
+    if ending == ".jsonl":  # a line may leave out what is not known, so that all of them are asked for their columns
+        return list(dict.fromkeys(name for row in _json_rows(path) for name in row)), _json_rows(path)
+    return pq.read_schema(path).names, _parquet_rows(path)
 
 
-def _csv_chunks(reader: csv.DictReader) -> Iterator[pd.DataFrame]:
-    columns = reader.fieldnames or []
-    while rows := list(itertools.islice(reader, CHUNK)):
-        for row in rows:
+def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, strict=True)
+        for row in reader:
             if None in row or None in row.values():
                 raise ValueError(
-                    f"before line {reader.line_num + 1}: expected {len(columns)} cells in every row, as the first line has, "
-                    f"got another number ({', '.join(map(str, row.values()))[:80]})"
+                    f"before line {reader.line_num + 1}: expected {len(reader.fieldnames or [])} cells in every row, as the first "
+                    f"line has, got another number ({', '.join(map(str, row.values()))[:80]})"
                 )
-        yield pd.DataFrame(rows, columns=list(columns))
+            yield row
 
 
-def _as_text(chunk: pd.DataFrame) -> pd.DataFrame:
-    return chunk.astype(object).where(chunk.notna(), "").map(str)
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as err:
+                raise ValueError(f"line {number}: expected a JSON object, got {line.strip()[:80]!r} ({err})") from err
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number}: expected a JSON object, got {line.strip()[:80]!r}")
+            yield row
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with pq.ParquetFile(path) as table:
+        for batch in table.iter_batches(batch_size=CHUNK):
+            yield from batch.to_pylist()
+
+
+def _as_text(value: Any) -> str:
+    """A cell; what is not known is "", and a list or a dictionary is JSON."""
+    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def columns_of(path: Path) -> list[str]:
+    """Names of a table's columns; errors as for ``read_table``."""
+    return list(next(read_table(path)).columns)
 
 
 def count_rows(path: Path) -> int:
@@ -112,10 +146,27 @@ def list_folder(folder: Path) -> pd.DataFrame:
     texts = [path.with_suffix(".txt") for path in found]
     return pd.DataFrame(
         {
-            "file": [path.relative_to(folder).as_posix() for path in found],
-            TEXT_FILE: [text.relative_to(folder).as_posix() if text.is_file() else "" for text in texts],
+            "file": [_name(path, folder) for path in found],
+            TEXT_FILE: [_name(text, folder) if text.is_file() else "" for text in texts],
         }
     )
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Path below a folder as text; bytes that are no text are shown as U+FFFD."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
+
+
+def hash_of_folder(folder: Path) -> str:
+    """SHA-256 of names, sizes and times of the sound files below a folder, and of the texts beside them."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in (*SOUNDS, ".txt")):
+        if path.is_file():
+            status = path.stat()
+            digest.update(
+                os.fsencode(path.relative_to(folder)) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode()
+            )
+    return digest.hexdigest()
 
 
 def hash_of(path: Path) -> str:
@@ -138,25 +189,17 @@ class SegmentSource:
     def __init__(self, folder: Path, reads_audio: bool) -> None:
         self._folder, self._boundary, self._reads_audio = folder, Boundary(folder), reads_audio
 
-    def audio(self, row: dict[str, str]) -> Any:
-        """What the predictor reads: a path; an array with its rate for a stretch of a file; None for a model of text.
+    def audio(self, row: dict[str, str]) -> dict[str, Any]:
+        """What the predictor reads: a path, and where the segment starts and ends in it; nothing for a model of text.
 
         Raises:
             OSError: The file is not there, or lies outside the table's folder.
-            ValueError: A time is no time, or the stretch cannot be read.
+            ValueError: A time is no time.
         """
         if not self._reads_audio:
-            return None
-        path = self._inside(row["file"])
+            return {}
         start, end = seconds_of(row, "start"), seconds_of(row, "end")
-        if math.isnan(start) and math.isnan(end):
-            return path
-        sound = Sound(path)
-        span = (0.0 if math.isnan(start) else start, sound.seconds if math.isnan(end) else end)
-        waveform = sound.stretches([span])[0]
-        if isinstance(waveform, MediaError):
-            raise ValueError(f"The audio cannot be used: {waveform}.")
-        return {"array": waveform, "sampling_rate": 16_000}
+        return {"audio": self._inside(row["file"]), "start": 0.0 if math.isnan(start) else start, "end": end}
 
     def text(self, row: dict[str, str]) -> str:
         """The transcript of a row: its cell ``text``, or what that of its file holds."""
@@ -171,6 +214,8 @@ class SegmentSource:
         path = self._folder / file
         if not file or Path(file).is_absolute() or ".." in Path(file).parts:
             raise ValueError(f"A file is named from the table's folder and lies in it: got {file!r}.")
+        if "\ufffd" in file or "\0" in file:
+            raise ValueError(f"The name of a file is text: got {file!r}. Rename the file.")
         try:
             self._boundary.stat(path)
         except FileNotFoundError as err:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -24,6 +25,9 @@ from erc.inference.table_rows import TEXT_FILE, SegmentSource
 
 IDENTITY = "identity.json"
 
+GIVEN = ("text", "transcript_source")
+"""Columns of a table that are written anew: what the model has read."""
+
 
 class TableRun:
     """Predictions of a table.
@@ -34,10 +38,12 @@ class TableRun:
         out: The table to write: ``.csv``, ``.parquet`` or ``.jsonl``.
         options: ``batch_size``, ``window``, ``stride`` and ``return_embedding`` of the predictor.
         identity: What the predictions depend on, as plain values.
+        columns: Of the table.
         hears: Whether the transcriber hears rows without a transcript.
 
     Raises:
         FileExistsError: ``out`` is there already, or half of another table of predictions.
+        ValueError: An option is out of its range, or the table has a column that is to be added.
     """
 
     def __init__(
@@ -47,8 +53,10 @@ class TableRun:
         out: Path,
         options: dict[str, Any],
         identity: dict[str, Any],
+        columns: list[str],
         hears: bool,
     ) -> None:
+        predictor.check_options(options["batch_size"], options["window"], options["stride"])
         self._predictor, self._source, self._out, self._options = predictor, source, out, options
         self._hears, self._windowed = hears, options["window"] is not None
         self._parts = out.with_name(f"{out.name}.parts")
@@ -56,15 +64,23 @@ class TableRun:
             raise FileExistsError(
                 f"Predictions are written once: {out} is there already. Move it, or choose another --out."
             )
-        stored = self._parts / IDENTITY
-        text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
-        if stored.is_file() and stored.read_text(encoding="utf-8") != text:
-            raise FileExistsError(
-                f"Half-done predictions go on with the same rows, models and options: {self._parts} is of others. Remove that folder, or "
-                "choose another --out."
+        if there := [name for name in self.columns if name in columns and name not in GIVEN]:
+            raise ValueError(
+                f"Predictions replace no column: the table has {', '.join(there)} already. Rename these columns of the table."
             )
+        self._claim(identity)
+
+    def _claim(self, identity: dict[str, Any]) -> None:
+        stored = self._parts / IDENTITY
+        if stored.is_file() and any(self._parts.glob("part-*.parquet")):
+            other = json.loads(stored.read_text(encoding="utf-8"))
+            if differing := [name for name in identity if identity[name] != other.get(name)]:
+                raise FileExistsError(
+                    f"Half-done predictions go on with the same rows, models and options: {self._parts} is of others "
+                    f"({', '.join(differing)}). Remove that folder, or choose another --out."
+                )
         self._parts.mkdir(parents=True, exist_ok=True)
-        write_atomically(stored, text)
+        write_atomically(stored, json.dumps(identity, indent=1, sort_keys=True) + "\n")
 
     def run(self, chunks: Iterator[pd.DataFrame], n_rows: int) -> tuple[int, int]:
         """Predicts what is not predicted yet, and writes the table.
@@ -120,7 +136,7 @@ class TableRun:
             text = None if self._hears and not given else given
             if text == "":
                 raise ValueError("The row has no transcript: give it in column text, or let it be heard (--text=auto).")
-        return Request(self._source.audio(row), text)
+        return Request(text=text, **self._source.audio(row))
 
     @property
     def columns(self) -> list[str]:
@@ -130,7 +146,7 @@ class TableRun:
         return [
             *(["window_start", "window_end"] if self._windowed else []),
             *text,
-            *("emotion", "entropy"),
+            *("pred_emotion", "entropy"),
             *(f"prob_{emotion}" for emotion in space.emotions),
             *(f"pred_{name}" for name in space.dimensions),
             *(["embedding"] if self._options["return_embedding"] else []),
@@ -145,7 +161,7 @@ class TableRun:
                 "text": row.get("text", ""),
                 "transcript_source": "",
             }
-            nothing |= {"emotion": "", "notes": "", "embedding": None}
+            nothing |= {"pred_emotion": "", "notes": "", "embedding": None}
             return [rest | {name: nothing[name] for name in self.columns if name in nothing} | {"error": str(answer)}]
         words = {name: answer[name] for name in ("text", "transcript_source") if name in answer}
         lines = [
@@ -159,23 +175,28 @@ class TableRun:
     def _cells(self, answer: dict[str, Any]) -> dict[str, Any]:
         cells = {f"prob_{one['label']}": one["score"] for one in answer["emotions"]}
         cells |= {f"pred_{name}": answer[name] for name in self._predictor.label_space.dimensions}
-        cells |= {"emotion": answer["emotions"][0]["label"], "entropy": answer["entropy"]}
+        cells |= {"pred_emotion": answer["emotions"][0]["label"], "entropy": answer["entropy"]}
         if "embedding" in answer:
             cells["embedding"] = answer["embedding"].tolist()
         return cells | {"notes": " ".join(answer.get("notes", [])), "error": ""}
 
     def _join(self, paths: list[Path]) -> None:
         """Writes all chunks into one table, one after the other."""
-        with atomic_file(self._out) as file:
-            if self._out.suffix.lower() == ".parquet":
-                schema = pa.unify_schemas([pq.read_schema(path) for path in paths], promote_options="permissive")
-                with pq.ParquetWriter(file, schema) as writer:
-                    for path in paths:
-                        writer.write_table(pq.read_table(path).cast(schema))
-                return
-            write = _csv if self._out.suffix.lower() == ".csv" else _json_lines
-            for number, path in enumerate(paths):
-                file.write(write(pq.read_table(path).to_pandas(), number == 0).encode("utf-8"))
+        whole = self._parts / f"all{self._out.suffix}"  # what a kill leaves here goes with the folder
+        with atomic_file(whole) as file:
+            self._write(file, paths)
+        os.replace(whole, self._out)
+
+    def _write(self, file: BinaryIO, paths: list[Path]) -> None:
+        if self._out.suffix.lower() == ".parquet":
+            schema = pa.unify_schemas([pq.read_schema(path) for path in paths], promote_options="permissive")
+            with pq.ParquetWriter(file, schema) as writer:
+                for path in paths:
+                    writer.write_table(pq.read_table(path).cast(schema))
+            return
+        write = _csv if self._out.suffix.lower() == ".csv" else _json_lines
+        for number, path in enumerate(paths):
+            file.write(write(pq.read_table(path).to_pandas(), number == 0).encode("utf-8"))
 
 
 def _csv(table: pd.DataFrame, is_first: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -24,6 +25,9 @@ def check_window(window: float, stride: float | None, longest: float) -> float:
     Raises:
         ValueError: A number is out of its range.
     """
+    for name, value in (("window", window), ("stride", stride)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise ValueError(f"Seconds are a number: expected one, got {value!r} ({name}).")
     if not MIN_WINDOW <= window <= longest:
         raise ValueError(
             f"A window is as long as speech that the model knows: expected {MIN_WINDOW:g} to {longest:g} seconds, got {window:g} "

@@ -10,7 +10,7 @@ import soundfile
 from own_corpora import write_tone
 
 from erc.data.media import MediaError
-from erc.data.sound_cuts import Cut, read_cuts
+from erc.data.sound_cuts import Cut, iter_cuts, read_cuts
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
@@ -71,3 +71,21 @@ def test_a_long_file_is_decoded_once_for_all_its_stretches(tmp_path, name, monke
     found = read_cuts(tmp_path / name, [Cut(0.5 * k, 0.5 * k + 0.5) for k in range(119)])
     assert all(len(piece) == 8_000 for piece in found)
     assert sum(n_read) <= 60 * 16_000
+
+
+def test_stretches_of_ogg_come_while_the_file_is_read(tmp_path, monkeypatch):
+    write_tone(tmp_path / "a.ogg", 100)
+    n_read = 0
+    read = soundfile.SoundFile.read
+
+    def counted(self, *args, **kwargs):
+        nonlocal n_read
+        found = read(self, *args, **kwargs)
+        n_read += len(found)
+        return found
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", counted)
+    cuts = [Cut(float(k), k + 2.0) for k in range(98)]
+    so_far = [(place, n_read, len(piece)) for place, piece in iter_cuts(tmp_path / "a.ogg", cuts)]
+    assert [place for place, _, _ in so_far] == list(range(98)) and {length for _, _, length in so_far} == {32_000}
+    assert so_far[0][1] < 20 * 16_000 and so_far[-1][1] <= 100 * 16_000

@@ -68,7 +68,7 @@ def test_a_table_keeps_its_rows_and_gets_its_predictions(segments, models, predi
     sound = soundfile.read(segments.parent / "b.flac", dtype="int16")[0][6_400:24_000]
     expected = scores(predictor(sound, "그래요", sampling_rate=16_000))
     assert np.allclose(figures(found.iloc[1]), expected, atol=1e-5)
-    assert found["emotion"][1] == predictor(sound, "그래요", sampling_rate=16_000)["emotions"][0]["label"]
+    assert found["pred_emotion"][1] == predictor(sound, "그래요", sampling_rate=16_000)["emotions"][0]["label"]
     assert [bool(error) for error in found["error"]] == [False, False, True, True, True, False]
     assert "lies in it: got '../a.wav'" in found["error"][2] and "got 'soon'" in found["error"][3]
     assert "no transcript" in found["error"][4]
@@ -158,12 +158,20 @@ def test_an_interrupted_table_goes_on_and_is_byte_for_byte_that_of_an_uninterrup
     assert not (tmp_path / "out.csv.parts").exists()
 
 
+def test_what_a_wrong_option_leaves_behind_is_nothing(sounds, models, tmp_path):
+    path = many(sounds, tmp_path, 2)
+    for wrong in ({"batch_size": 0}, {"window": 99.0}, {"stride": 1.0}):
+        with pytest.raises(ValueError, match="batch_size|window"):
+            table(str(path), str(tmp_path / "out.csv"), model=str(models / "both"), **wrong)
+    assert os.listdir(tmp_path) == ["in"]
+
+
 def test_half_of_another_table_and_a_finished_one_are_refused(sounds, models, tmp_path, monkeypatch):
     path = many(sounds, tmp_path, 3)
     monkeypatch.setattr(TableRun, "_join", lambda self, paths: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         table(str(path), str(tmp_path / "out.csv"), model=str(models / "both"))
-    with pytest.raises(FileExistsError, match="is of others"):
+    with pytest.raises(FileExistsError, match=r"is of others \(models\)"):
         table(str(path), str(tmp_path / "out.csv"), model=str(models / "other"))
     (tmp_path / "there.csv").touch()
     with pytest.raises(FileExistsError, match="is there already"):
@@ -232,6 +240,9 @@ def test_what_is_missing_is_told(sounds, models, tmp_path, monkeypatch):
         ("c.csv", b"file\n\xff\xfe\n", "utf-8"),
         ("d.parquet", b"PAR1 and then nothing", "Parquet"),
         ("e.jsonl", b"{'file': 1}\n", "sound"),
+        ("g.csv", b"file,text,text\nx.wav,a,b\n", "got two of text"),
+        ("h.csv", b"file,text\n", "expected rows, got none"),
+        ("i.jsonl", b"[1]\n", "line 1: expected a JSON object"),
         ("f.txt", b"file\n", r"a name that ends with \.csv"),
     ],
 )
@@ -249,6 +260,61 @@ def test_tables_of_every_kind_are_read_as_text(tmp_path):
     for ending in ("csv", "parquet", "jsonl"):
         (chunk,) = table_rows.read_table(tmp_path / f"t.{ending}")
         assert chunk.to_dict("list") == {"file": ["a.wav", "b.wav"], "start": ["1.5", ""], "segment_id": ["01", "02"]}
+
+
+def test_a_label_in_the_table_stays_and_no_column_is_replaced(sounds, models, tmp_path):
+    path = many(sounds, tmp_path, 1)
+    path.write_text("file,text,emotion\na.wav,네,mine\n", encoding="utf-8")
+    table(str(path), str(tmp_path / "out.csv"), model=str(models / "both"))
+    found = written(tmp_path / "out.csv")
+    assert found["emotion"][0] == "mine" and found["pred_emotion"][0] in KEMD.emotions
+    path.write_text("file,text,notes,prob_sad\na.wav,네,x,1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="the table has prob_sad, notes already"):
+        table(str(path), str(tmp_path / "again.csv"), model=str(models / "both"))
+    assert not (tmp_path / "again.csv.parts").exists()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_lines_of_json_may_leave_out_what_is_not_known(sounds, models, ending, tmp_path, monkeypatch):
+    """The columns of a later chunk are those of all; dates and large numbers stay as they were written."""
+    monkeypatch.setattr(table_rows, "CHUNK", 2)
+    lines = ['{"file": "a.wav", "text": "네", "recorded_at": 1600000000, "n": 12345678901234567}'] * 2
+    lines += ['{"file": "a.wav", "text": "네", "mine": [1, "둘"]}']
+    (sounds / "t.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    try:
+        table(str(sounds / "t.jsonl"), str(tmp_path / f"out.{ending}"), model=str(models / "both"))
+    finally:
+        (sounds / "t.jsonl").unlink()
+    found = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False) if ending == "csv" else None
+    found = written(tmp_path / f"out.{ending}").astype(str) if found is None else found
+    assert list(found["mine"]) == ["", "", '[1, "둘"]']
+    assert list(found["recorded_at"]) == ["1600000000", "1600000000", ""] and found["n"][0] == "12345678901234567"
+
+
+def test_lists_in_parquet_are_kept_whole(tmp_path):
+    pd.DataFrame({"file": ["a.wav"], "numbers": [np.arange(3_000)]}).to_parquet(tmp_path / "t.parquet")
+    (chunk,) = table_rows.read_table(tmp_path / "t.parquet")
+    assert json.loads(chunk["numbers"][0]) == list(range(3_000))
+
+
+def test_a_file_that_is_damaged_further_on_is_one_bad_row(sounds, models, tmp_path):
+    path = many(sounds, tmp_path, 1)
+    soundfile.write(path.parent / "d.flac", speech(20.0), 16_000)
+    (path.parent / "d.flac").write_bytes((path.parent / "d.flac").read_bytes()[:300_000])
+    path.write_text("file,text\na.wav,네\nd.flac,네\nb.flac,네\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        table(str(path), str(tmp_path / "out.csv"), model=str(models / "both"))
+    assert [bool(error) for error in written(tmp_path / "out.csv")["error"]] == [False, True, False]
+
+
+def test_a_name_that_is_no_text_is_one_bad_row(sounds, models, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in (b"a.wav", b"\xff.wav"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name)).write_bytes((sounds / "a.wav").read_bytes())
+    with pytest.raises(SystemExit):
+        folder(str(tmp_path / "in"), str(tmp_path / "out.csv"), model=str(models / "audio"), text="none")
+    found = written(tmp_path / "out.csv").set_index("file")["error"]
+    assert not found["a.wav"] and "Rename the file" in found["\ufffd.wav"]
 
 
 @pytest.mark.parametrize("words", ["네, 알겠어요", "None", "[x]", "1e3", "a #b", "-5"])

@@ -14,6 +14,7 @@ from saved_models import save_tiny, speech, tiny_model
 import erc
 from erc.data import KEMD, Collator
 from erc.inference import Predictor
+from erc.inference.predictor import Request
 from erc.labels import LabelSpace
 from erc.model import load_model
 
@@ -139,6 +140,70 @@ def test_memory_for_a_long_sound_is_read_stretch_by_stretch(predictor, sounds, m
     assert len(answer["windows"]) == 31 and most == 6
 
 
+def test_ogg_of_many_windows_is_decoded_once(models, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.ogg", speech(40.0), 16_000)
+    n_read = 0
+    read = soundfile.SoundFile.read
+
+    def counted(self, *args, **kwargs):
+        nonlocal n_read
+        found = read(self, *args, **kwargs)
+        n_read += len(found)
+        return found
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", counted)
+    answer = Predictor.from_pretrained(models / "audio")(tmp_path / "a.ogg", batch_size=2)
+    assert len(answer["windows"]) == 26 and n_read <= 40 * 16_000
+
+
+def test_a_sound_that_is_damaged_further_on_spoils_no_other(models, sounds, tmp_path):
+    soundfile.write(tmp_path / "a.flac", speech(20.0), 16_000)
+    (tmp_path / "a.flac").write_bytes((tmp_path / "a.flac").read_bytes()[:300_000])
+    predictor = Predictor.from_pretrained(models / "audio")
+    asked = [Request(sounds / "a.wav"), Request(tmp_path / "a.flac"), Request(sounds / "long.wav")]
+    for batch_size in (1, 8):
+        first, damaged, last = predictor.stream(asked, batch_size=batch_size)
+        assert isinstance(damaged, ValueError) and "(a.flac)" in str(damaged)
+        assert np.allclose(scores(first), scores(predictor(sounds / "a.wav")), atol=1e-5)
+        assert np.allclose(scores(last), scores(predictor(sounds / "long.wav")), atol=1e-5)
+
+
+def test_a_stretch_of_a_file_is_read_as_if_it_were_alone(models, sounds):
+    predictor = Predictor.from_pretrained(models / "audio")
+    waveform = soundfile.read(sounds / "long.wav", dtype="int16")[0]
+    (answer,) = predictor.stream([Request(sounds / "long.wav", start=1.25, end=6.5)])
+    alone = predictor(waveform[20_000:104_000], sampling_rate=16_000)
+    assert np.allclose(scores(answer), scores(alone), atol=1e-5) and len(answer["windows"]) == 3
+    assert [(one["start"], one["end"]) for one in answer["windows"]] == [(0, 3), (1.5, 4.5), (2.25, 5.25)]
+    for start, end, complaint in (
+        (8.0, math.nan, r"less than 8\.000 s"),
+        (1.0, 9.0, r"at most 8\.000 s"),
+        (2, 1, "less than 1"),
+    ):
+        (error,) = predictor.stream([Request(sounds / "long.wav", start=start, end=end)])
+        with pytest.raises(ValueError, match=complaint):
+            raise error
+
+
+def test_one_text_is_not_taken_for_many_sounds(predictor, sounds):
+    with pytest.raises(ValueError, match="got 2 of audio and 1 of text"):
+        predictor([sounds / "a.wav", sounds / "b.flac"], TEXT)
+    with pytest.raises(ValueError, match="lone surrogate"):
+        predictor(sounds / "a.wav", "\udcff")
+    with pytest.raises(ValueError, match="Seconds are a number"):
+        predictor(sounds / "a.wav", TEXT, window="2")
+    with pytest.raises(ValueError, match="expected sampling_rate in Hz, got '16000'"):
+        predictor(speech(1.0), TEXT, sampling_rate="16000")
+
+
+def test_windows_in_which_nothing_was_heard_are_told(models, sounds):
+    predictor = Predictor.from_pretrained(models / "both")
+    heard = iter(["", "네", "", "", ""])
+    predictor.transcriber = lambda waveforms: [next(heard)]
+    answer = predictor(sounds / "long.wav")
+    assert "In 4 of 5 windows no word was heard." in answer["notes"] and answer["windows"][1]["text"] == "네"
+
+
 def test_a_model_of_two_modalities_gets_no_empty_text_in_silence(predictor, sounds):
     with pytest.raises(ValueError, match=r"expected text, got none\. Give the transcript.*audio_only"):
         predictor(sounds / "a.wav")
@@ -197,6 +262,8 @@ def test_contributions_leave_one_modality_out(predictor, models, sounds):
     assert scores(found["audio"]) == pytest.approx(scores(predictor(sounds / "a.wav", "")), abs=1e-5)
     silence = predictor(np.zeros(16_000, dtype=np.float32), TEXT, sampling_rate=16_000)
     assert scores(found["text"]) == pytest.approx(scores(silence), abs=1e-5)
+    long = predictor.contributions(sounds / "long.wav", TEXT)
+    assert all(answer["notes"][0] == "Of 8.0 s only the first 3 s were read here." for answer in long.values())
     assert list(Predictor.from_pretrained(models / "audio").contributions(sounds / "a.wav")) == ["audio"]
 
 
