@@ -3,8 +3,7 @@
 Comes in: plain values, or the file. Goes out: ``EmotionModelConfig``. Nothing here loads a weight or needs torch.
 """
 
-from __future__ import annotations
-
+# no `from __future__ import annotations` here: @strict checks no field whose type is a string
 import importlib
 from typing import Any, ClassVar
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
@@ -103,7 +104,13 @@ class EmotionRecognitionModel(PreTrainedModel):
         options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True} | kwargs
         options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
         with quiet_transformers():  # what is wrong is an error below, not a table on the terminal
-            loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *args, **options)
+            try:
+                loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *args, **options)
+            except SafetensorError as err:
+                raise OSError(
+                    f"A saved model's files must be as they were written: {pretrained_model_name_or_path}: {err}. "
+                    "Save or fetch it again."
+                ) from err
         model, report = loaded
         check_report(str(pretrained_model_name_or_path), report)
         for value in [*model.parameters(), *model.buffers()]:

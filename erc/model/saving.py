@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
+from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedConfig
@@ -183,7 +183,7 @@ def _in_words(folder: Path) -> Any:
     """Turns what a damaged file raises into an OSError that names the folder."""
     try:
         yield
-    except (SafetensorError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as err:
+    except (StrictDataclassError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as err:
         raise OSError(
             f"A saved model's files must be as they were written: {folder}: {type(err).__name__}: {err}. Save or fetch it again."
         ) from err

@@ -50,7 +50,7 @@ def score_again(
         checkpoint). ``history`` and ``best_epoch_per_metric`` are empty.
 
     Raises:
-        FileNotFoundError: The run folder has no such checkpoint.
+        FileNotFoundError: The run folder has no such checkpoint, or a saved model without a result.
         OSError: The checkpoint is damaged.
         ValueError: ``out`` lies in the run folder.
     """
@@ -58,13 +58,18 @@ def score_again(
     set_threads(config)
     run_dir = Path(run_dir)
     path = _checkpoint_path(run_dir, checkpoint, out)
+    known = finished_result(run_dir) or {}
+    if path.is_dir() and not known:
+        raise FileNotFoundError(
+            f"A saved model is scored beside the result of its run: expected a valid result.json, {run_dir} has none. Finish the "
+            "run (resume=auto), or name a checkpoint of the folder with --checkpoint."
+        )
     fold = config["dataset"]["validation_fold"] if fold is None else fold
     write_missing_corpora(parts["synthetic"])
     saved = load_model(path) if path.is_dir() else None
     processors = saved.processors if saved else load_processors(config)
     train, valid, _ = make_views(parts["dataset"], config)
     scored = parts["dataset"](mode=mode, validation_fold=fold, protocol=config["protocol"])
-    known = finished_result(run_dir) or {}
     if known and label_space_of(known) != scored.label_space:
         differing = "; ".join(label_space_of(known).differences(scored.label_space))
         raise ValueError(

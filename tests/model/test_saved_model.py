@@ -146,6 +146,16 @@ def test_a_truncated_file_of_weights_is_an_error_in_words(saved):
     (saved / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(OSError, match="files must be as they were written"):
         load_model(saved)
+    with pytest.raises(OSError, match="files must be as they were written"):  # as AutoModel loads it
+        EmotionRecognitionModel.from_pretrained(saved)
+
+
+@pytest.mark.parametrize("change", [{"max_samples": "x"}, {"training": [1]}, {"spectrogram": 5}])
+def test_a_field_of_another_type_is_an_error_that_names_it(saved, change):
+    path = saved / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    with pytest.raises(OSError, match=f"as they were written: .*'{next(iter(change))}'"):
+        load_model(saved)
 
 
 def test_a_pickle_is_never_read(saved, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -142,3 +143,11 @@ def test_a_wrong_option_stops_the_command(tmp_path, wrong, capsys):
     with pytest.raises(SystemExit) as stop:
         evaluate.main([str(tmp_path), wrong])
     assert stop.value.code == 2 and wrong.split("=")[0] in capsys.readouterr().err
+
+
+def test_a_saved_model_without_a_result_is_refused_in_words(run_dir, tmp_path, capsys):
+    # a run that was stopped between the two
+    stopped = shutil.copytree(run_dir, tmp_path / "stopped")
+    (stopped / "result.json").unlink()
+    assert re.search(r"expected a valid result\.json, .* name a checkpoint", complaint(capsys, str(stopped)))
+    evaluate.main([str(stopped), "--checkpoint=best.ckpt"])
