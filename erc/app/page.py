@@ -41,8 +41,9 @@ class Answers:
             gr.Error: The upload or the words cannot be used; its text says why.
         """
         try:
-            path = check_upload(audio, self._limits, self._words) if self.reads_audio else None
             given = (text or "").strip() or None
+            needs_sound = "audio" in self._predictor.modalities or given is None
+            path = check_upload(audio, self._limits, self._words) if self.reads_audio and needs_sound else None
             if self.reads_text and given is None and self._predictor.transcriber is None:
                 raise UploadError(self._words["no_text"])
             answer = self._predictor(path, given)

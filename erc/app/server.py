@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 import uvicorn
@@ -29,7 +30,7 @@ FORM_BYTES = 100_000
 
 
 class Guard:
-    """Refuses requests that are too large before they are read, and gives every answer the content security policy.
+    """Refuses requests that are too large before they are read, and those of other pages; every answer gets the policy.
 
     Args:
         app: What it stands in front of.
@@ -44,9 +45,16 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._n_bytes:
-            await self._refuse(send)
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and urlsplit(origin).netloc.encode() != headers.get(b"host"):
+            await self._refuse(send, 403, f"A request of another page is not answered: {origin}.")
+            return
+        length = headers.get(b"content-length", b"0")
+        if b"transfer-encoding" in headers or not length.isdigit() or int(length) > self._n_bytes:
+            await self._refuse(
+                send, 413, f"At most {self._n_bytes} bytes are accepted, and their number is told first."
+            )
             return
 
         async def with_policy(message: dict[str, Any]) -> None:
@@ -57,11 +65,10 @@ class Guard:
 
         await self._app(scope, receive, with_policy)
 
-    async def _refuse(self, send: Any) -> None:
-        text = f"At most {self._n_bytes} bytes are accepted.".encode()
+    async def _refuse(self, send: Any, status: int, text: str) -> None:
         headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": text})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": text.encode()})
 
 
 def make_app(page: gr.Blocks, limits: Limits, port: int) -> FastAPI:

@@ -157,7 +157,7 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_read(client):
     assert client.post("/gradio_api/upload", files=small).status_code == 200
 
 
-def test_an_upload_whose_length_is_not_told_is_cut_off_at_the_limit(client):
+def test_an_upload_whose_length_is_not_told_is_refused(client):
     def chunks():
         yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
         for _ in range(40):
@@ -167,7 +167,15 @@ def test_an_upload_whose_length_is_not_told_is_cut_off_at_the_limit(client):
     answer = client.post(
         "/gradio_api/upload", content=chunks(), headers={"content-type": "multipart/form-data; boundary=x"}
     )
-    assert answer.status_code in (400, 413), answer.text
+    assert answer.status_code == 413, answer.text
+
+
+def test_another_page_of_the_same_browser_cannot_upload(client):
+    small = {"files": ("a.wav", b"0" * 1000, "audio/wav")}
+    foreign = client.post("/gradio_api/upload", files=small, headers={"origin": "https://example.org"})
+    assert foreign.status_code == 403
+    own = client.post("/gradio_api/upload", files=small, headers={"origin": "http://127.0.0.1:7860"})
+    assert own.status_code == 200
 
 
 def test_there_is_no_list_of_the_programming_interface(client):

@@ -120,7 +120,7 @@ def test_a_fitted_fold_is_written_as_that_of_a_network(tmp_path, capsys):
     )
     config = {
         "run_dir": str(tmp_path / "run"), "dataset": {"validation_fold": 0, "cache_dir": str(tmp_path / "cache")},
-        "protocol": "last", "seed": 42, "n_threads": 1, "target": {"kind": "hard"},
+        "protocol": "last", "seed": 42, "n_threads": 1, "resume": False, "target": {"kind": "hard"},
     }  # fmt: skip
     model = make_classical({"fusion": functools.partial(EgemapsSVM, c=0.1)}, config)
     assert model is not None and model.c == 0.1
