@@ -23,7 +23,7 @@ import yaml
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from erc.configuration import TOP_LEVEL, check_config
+from erc.configuration import taken_up
 from erc.files import keep_private
 from erc.mistakes import told_plainly
 
@@ -50,12 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     path = options.run_dir / "config.yaml"
     if not path.is_file():
         sys.exit(f"A run folder holds the run's options: expected {path}, it is not there. Name the folder of a run.")
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # a run of before the number of threads was an option does not say how many it had
-    config.setdefault("n_threads", 1)
-    # nothing of the run is written or logged again
-    config |= {"logger": {}, "callbacks": {}}
-    check_config(config, TOP_LEVEL)
+    config = taken_up(yaml.safe_load(path.read_text(encoding="utf-8")))
     # this import is heavy, so it comes late: a misspelt option and --help answer at once
     from erc.training import score_again
 

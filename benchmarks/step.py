@@ -19,8 +19,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import fire
 import numpy as np
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 
 
 def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats: int = 2) -> None:
@@ -32,7 +35,6 @@ def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats
     from erc.model import (
         AudioEncoder,
         EmotionModel,
-        TensorMixer,
         TextEncoder,
         load_feature_extractor,
         load_tokenizer,
@@ -45,15 +47,7 @@ def main(segments: int = 160, batch_size: int = 8, seconds: float = 3.0, repeats
         view = HF_KEMD("train", 4, root=f"{folder}/corpora", cache_dir=f"{folder}/cache", num_data=segments)
         collate = Collator(load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "peakl")
         lengths = np.asarray(view.ds.with_format("numpy")["n_samples"][:]).clip(max=collate.max_samples)
-        mixer = functools.partial(
-            TensorMixer,
-            projection_dim=256,
-            patch_size=16,
-            mixer_dim=512,
-            depth=12,
-            tokens_mlp_dim=1024,
-            channels_mlp_dim=256,
-        )
+        mixer = instantiate(OmegaConf.load(ROOT / "config/fusion/tensor_mixer.yaml"))
         torch.manual_seed(0)
         encoders = {"audio": functools.partial(AudioEncoder, "tiny"), "text": functools.partial(TextEncoder, "tiny")}
         model = EmotionModel(encoders, mixer, KEMD)

@@ -36,7 +36,18 @@ ORDER = [
 """Rooms in the order in which the data flows: folders, and files that are a room of their own."""
 
 WITHIN = {
-    "data": ["options", "corpora", "segments", "source_files", "kemdy_rows", "completeness", "kemdy", "folds", "media"]
+    "data": [
+        "options",
+        "corpora",
+        "segments",
+        "source_files",
+        "kemdy_rows",
+        "completeness",
+        "kemdy",
+        "folds",
+        "scripts",
+        "media",
+    ]
     + ["checksums", "manifest", "build", "table_files", "rated_labels", "segment_rows", "made_folds", "segment_list"]
     + ["sound_cuts", "segment_build", "collate", "sampler"],
     "convert": ["segments_file", "crema_d_rows", "emodb_rows", "ravdess_rows", "iemocap_rows"]

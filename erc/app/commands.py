@@ -53,10 +53,10 @@ def app(
         os.environ |= {"GRADIO_TEMP_DIR": f"{folder}/uploads", "GRADIO_ANALYTICS_ENABLED": "False"}
         from erc.app.page import build_page
         from erc.app.server import HOST, serve
-        from erc.inference import Predictor
+        from erc.inference import Predictor, split_names
         from erc.synthetic import write_examples
 
-        paths = [part.strip() for part in str(model).split(",")]
+        paths = split_names(model)
         predictor = Predictor.from_pretrained(paths, transcriber, device)
         limits = Limits(max_mb, max_seconds)
         page = build_page(predictor, Path(paths[0]).name, texts, limits, write_examples(folder))

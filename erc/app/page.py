@@ -57,7 +57,7 @@ class Answers:
         return (
             {one["label"]: one["score"] for one in answer["emotions"]},
             self._figures(answer),
-            plane(answer, space, self.centroids, self._words) if space.has_plane else None,
+            plane(answer, space, self.centroids) if space.has_plane else None,
             carried,
             gr.update(value=over_time(answer, self._words) if has_windows else None, visible=has_windows),
         )
@@ -169,7 +169,7 @@ def build_page(
 
 
 def _about(predictor: Predictor, name: str, words: dict[str, str]) -> str:
-    corpora = ", ".join(predictor.training.get("corpora") or []) or "?"
+    corpora = _escaped(", ".join(predictor.training.get("corpora") or [])) or "?"
     text = words["about"].format(name=_escaped(name), modalities=" + ".join(predictor.modalities), corpora=corpora)
     return f"{text}\n\n{words['synthetic']}" if predictor.training.get("is_synthetic") else text
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from erc.labels import LabelSpace
+from erc.report import FONTS
 
 INK, FAINT = "#78838f", "#9aa7b4"
 """Colours that are legible on white and on a dark page; the background is transparent."""
@@ -21,19 +21,14 @@ STYLES = ("-", "--", "-.", ":")
 
 MAX_LINES = len(LINES)
 
-FAMILIES = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "DejaVu Sans")
 
-
-def plane(
-    answer: dict[str, Any], space: LabelSpace, centroids: dict[str, list[float]], words: dict[str, str]
-) -> Figure:
+def plane(answer: dict[str, Any], space: LabelSpace, centroids: dict[str, list[float]]) -> Figure:
     """The point of a prediction among the emotions' centroids.
 
     Args:
         answer: Of ``Predictor``.
         space: With valence and arousal.
         centroids: Mean valence and arousal of emotions, as far as known.
-        words: Of the page.
     """
     if space.scale is None:
         raise ValueError("A plane needs a scale of valence and arousal.")
@@ -48,7 +43,7 @@ def plane(
         )
         above += [(valence, arousal)] if is_free else []
         offset, side = (5, "bottom") if is_free else (-5, "top")
-        style = {"ha": "center", "va": side, "color": INK, "fontsize": 8, **_font()}
+        style: dict[str, Any] = {"ha": "center", "va": side, "color": INK, "fontsize": 8, "family": FONTS}
         axes.annotate(name, (valence, arousal), (0, offset), textcoords="offset points", **style)
     edge = 0.02 * (high - low)
     valence, arousal = (min(max(answer[name], low + edge), high - edge) for name in ("valence", "arousal"))
@@ -66,10 +61,15 @@ def over_time(answer: dict[str, Any], words: dict[str, str]) -> Figure:
         scores = [next(each["score"] for each in one["emotions"] if each["label"] == emotion) for one in windows]
         axes.plot(middle, scores, STYLES[i], color=LINES[i], marker="o", markersize=3, label=emotion)
     axes.set(ylim=(0, 1), xlabel=words["seconds"], ylabel=words["score"])
-    axes.xaxis.label.set(**_font())
-    axes.yaxis.label.set(**_font())
+    axes.xaxis.label.set_fontfamily(FONTS)
+    axes.yaxis.label.set_fontfamily(FONTS)
     axes.legend(
-        frameon=False, labelcolor=INK, ncols=MAX_LINES, loc="lower center", bbox_to_anchor=(0.5, 1.0), prop=_font()
+        frameon=False,
+        labelcolor=INK,
+        ncols=MAX_LINES,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        prop={"family": FONTS},
     )
     return figure
 
@@ -87,9 +87,3 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
     return figure, axes
-
-
-def _font() -> dict[str, Any]:
-    """A family that writes Hangul, where one is installed."""
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    return {"family": next((name for name in FAMILIES if name in known), "sans-serif")}

@@ -206,3 +206,15 @@ def wandb_offline() -> bool:
     if reason == "no key is known":
         print("Weights & Biases: no key is known, so figures stay in the run folder (wandb login, or logger=csv).")
     return mode == "offline"
+
+
+def taken_up(config: dict[str, Any]) -> dict[str, Any]:
+    """Options of a stored run, checked, for a program that reads the run: nothing is written or logged again.
+
+    Raises:
+        ValueError: See ``check_config``.
+    """
+    # a run of before the number of threads was an option does not say how many it had
+    config = {"n_threads": 1} | config | {"logger": {}, "callbacks": {}}
+    check_config(config, TOP_LEVEL)
+    return config

@@ -8,6 +8,7 @@
     completeness.py  rows that were lost: against the other gender's file and against the wavs
     kemdy.py         annotation CSVs -> table of segments
     folds.py         sessions -> folds; fold and mode -> segments
+    scripts.py       scripts of the letters of a text
     media.py         wav -> waveform, txt -> transcript
     checksums.py     content of the wavs and txts, known without reading them again
     manifest.py      what a build holds: written last, read with distrust

@@ -5,7 +5,7 @@ from .build import (
     corpora_fingerprint as corpora_fingerprint,
     read_source as read_source,
 )
-from .checksums import with_checksums as with_checksums
+from .checksums import file_checksum as file_checksum, with_checksums as with_checksums
 from .collate import (
     Batch as Batch,
     Collator as Collator,
@@ -56,6 +56,7 @@ from .media import (
 )
 from .options import Exclude as Exclude, check_choice as check_choice, check_num_proc as check_num_proc
 from .sampler import LengthBucketSampler as LengthBucketSampler
+from .scripts import script_shares as script_shares
 from .segment_build import (
     SegmentBuild as SegmentBuild,
     folds_fingerprint as folds_fingerprint,

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from erc import __version__
 from erc.data import CORPORA, SAMPLE_RATE
+from erc.export.onnx import shortest_audio
 from erc.export.parity import Parity
 from erc.model import EmotionModelConfig, SavedModel
 from erc.report import (
@@ -112,7 +113,7 @@ def model_card(saved: SavedModel, run: Path | None = None, parity: Parity | None
         versions=result.get("versions") or {"erc": facts.get("erc_version", __version__)},
         parity=parity,
         onnx_names=_onnx_names(saved),
-        min_seconds=_min_seconds(saved),
+        min_seconds=shortest_audio(saved) / SAMPLE_RATE,
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -285,9 +286,3 @@ def _onnx_names(saved: SavedModel) -> list[tuple[str, str, str]]:
     if "text" in modalities:
         found += [("input_ids", "int64", "(batch, tokens)"), ("attention_mask", "int64", "(batch, tokens)")]
     return found
-
-
-def _min_seconds(saved: SavedModel) -> float:
-    """Shortest audio that ``model.onnx`` reads; 0 where it reads none."""
-    audio: Any = dict(saved.model.emotion_model.encoders.items()).get("audio")
-    return (getattr(audio, "min_samples", -1) + 1) / SAMPLE_RATE

@@ -11,11 +11,12 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from erc.configuration import TOP_LEVEL, check_config
+from erc.configuration import taken_up
 from erc.data import label_space_of
 from erc.labels import LabelSpace
 from erc.model import save_model
 from erc.training import (
+    BEST,
     finished_result,
     identify,
     load_processors,
@@ -25,8 +26,6 @@ from erc.training import (
     training_facts,
     write_missing_corpora,
 )
-
-BEST = "best.ckpt"
 
 
 def save_checkpoint(run: Path, folder: Path) -> None:
@@ -43,9 +42,7 @@ def save_checkpoint(run: Path, folder: Path) -> None:
         OSError: The checkpoint is damaged, or an encoder cannot be loaded.
         ValueError: The checkpoint is not of the configuration.
     """
-    config = read_config(run) | {"logger": {}, "callbacks": {}}
-    config.setdefault("n_threads", 1)  # was no option once
-    check_config(config, TOP_LEVEL)
+    config = taken_up(read_config(run))
     weights = read_checkpoint(run / BEST, map_location="cpu")["state_dict"]
     parts = instantiate(OmegaConf.create(config), _convert_="all")
     labels, facts = _facts_of(run, parts, config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from erc.export.card import model_card
-from erc.export.checkpoint import BEST, save_checkpoint
+from erc.export.checkpoint import save_checkpoint
 from erc.export.onnx import check_packages, export_onnx
 from erc.export.parity import Parity
 from erc.files import atomic_folder
 from erc.inference import find_models
-from erc.model import WEIGHTS, SavedModel, load_model, model_folder
-from erc.training import override_value
+from erc.model import WEIGHTS, SavedModel, load_model, model_folder, predict_command
+from erc.training import BEST, override_value
 
 
 def export(run: str, out: str, onnx: bool = False) -> None:
@@ -99,11 +98,8 @@ def _told(out: Path, modalities: tuple[str, ...], parity: Parity | None) -> str:
             f"dimensions by {parity.va:.0e}. A batch of 8: ONNX Runtime {1000 * parity.onnx_seconds:.0f} ms, PyTorch "
             f"{1000 * parity.pytorch_seconds:.0f} ms."
         )
-    sound = "YOUR.wav" if "audio" in modalities else "None"
-    text = ' --text="…"' if "text" in modalities else ""
-    command = f"python -m erc predict file {sound}{text} --model={shlex.quote(str(out))}"
     lines += [
-        f"To use it:     {command}" if "audio" in modalities else "",
+        f"To use it:     {predict_command(out, modalities)}" if "audio" in modalities else "",
         f"In Python:     from erc import Predictor; predictor = Predictor.from_pretrained({str(out)!r})",
         f"transformers:  import erc; from transformers import AutoModel; model = AutoModel.from_pretrained({str(out)!r})",
         f"Fine-tuning:   python train.py model.init_from={override_value(out)} (with the fusion and the encoders of its run)",

@@ -85,12 +85,17 @@ def _sample(saved: SavedModel) -> dict[str, torch.Tensor]:
     return inputs_of(saved, 3, 1.0)
 
 
+def shortest_audio(saved: SavedModel) -> int:
+    """Fewest samples that ``model.onnx`` reads; 0 where it reads no audio."""
+    audio: Any = dict(saved.model.emotion_model.encoders.items()).get("audio")
+    return getattr(audio, "min_samples", -1) + 1
+
+
 def _shapes(saved: SavedModel) -> dict[str, Any]:
     """Batch and length of every input may be any; a mask is as long as its values."""
-    audio: Any = dict(saved.model.emotion_model.encoders.items()).get("audio")
     batch, tokens = torch.export.Dim("batch", max=1024), torch.export.Dim("tokens", min=2, max=512)
     # training pads shorter audio with silence; the graph is that of audio which needs none
-    samples = torch.export.Dim("samples", min=audio.min_samples + 1 if audio else 1, max=600 * SAMPLE_RATE)
+    samples = torch.export.Dim("samples", min=max(1, shortest_audio(saved)), max=600 * SAMPLE_RATE)
     lengths = {"input_values": samples, "audio_attention_mask": samples, "input_ids": tokens, "attention_mask": tokens}
     return {name: {0: batch, 1: lengths[name]} for name in _sample(saved)}
 

@@ -14,7 +14,7 @@ from erc.grid.cells import Cell
 from erc.grid.options import parse
 from erc.grid.pool import run_pool
 from erc.grid.running import Terminated, run_by_hydra, terminated_as_interrupted, wait_for_others
-from erc.model import model_folder
+from erc.model import model_folder, predict_command
 from erc.report import tables_and_left_out
 from erc.training import (
     GRID,
@@ -113,7 +113,7 @@ def _what_next(out: Path, done: list[Cell]) -> str:
     ]
     row = next((cell.run_dir.parent for cell in done if model_folder(cell.run_dir)), None)
     if row is not None:  # the folds of a row answer as one
-        lines.append(f'To use it:  python -m erc predict file YOUR.wav --text="…" --model={shlex.quote(str(row))}')
+        lines.append(f"To use it:  {predict_command(row)}")
     return "\n".join(lines)
 
 

@@ -10,20 +10,22 @@ from typing import Any
 
 import pandas as pd
 
-from erc.inference.sources import find_models, finished_runs
+from erc.data import file_checksum
+from erc.inference.sources import find_models, finished_runs, split_names
 from erc.inference.table_rows import (
     CHUNK,
     SegmentSource,
     check_ending,
-    columns_of,
-    count_rows,
-    hash_of,
     hash_of_folder,
     list_folder,
     read_table,
+    survey,
 )
 
 AUTO, NONE = "auto", "none"
+
+MAX_FILE = 1 << 40
+"""Bytes of a table, or of a model's weights."""
 
 
 def file(
@@ -120,8 +122,9 @@ def table(
         device: As torch names it.
     """
     path = Path(table)
-    n_rows = count_rows(path)
-    _write(path.parent, read_table(path), n_rows, columns_of(path), {"table": hash_of(path)}, out, model, text, transcriber,
+    columns, n_rows = survey(path)
+    content = {"table": file_checksum(path, MAX_FILE)}
+    _write(path.parent, read_table(path), n_rows, columns, content, out, model, text, transcriber,
            {"window": window, "stride": stride, "return_embedding": embeddings, "batch_size": batch_size}, device)  # fmt: skip
 
 
@@ -139,6 +142,7 @@ def _write(
     device: str | None,
 ) -> None:
     from erc.inference.table_run import TableRun
+    from erc.model import WEIGHTS
 
     check_ending(Path(out), "Predictions are written to what")
     if text not in (AUTO, NONE, "files", "column"):
@@ -152,7 +156,7 @@ def _write(
     hears = _is_heard(text, transcriber)
     predictor = _predictor(model, hears, transcriber, device)
     _check_none(text, predictor)
-    models = [hash_of(one / "model.safetensors") for one in find_models(_split(model))]
+    models = [file_checksum(one / WEIGHTS, MAX_FILE) for one in find_models(split_names(model))]
     identity = content | {"models": models, "text": text, "transcriber": transcriber or ""} | options
     source = SegmentSource(root, reads_audio="audio" in predictor.modalities or hears)
     run = TableRun(predictor, source, Path(out), options, identity, columns, hears)
@@ -163,13 +167,8 @@ def _write(
         sys.exit(1)
 
 
-def _split(model: str | None) -> list[str]:
-    names = model if isinstance(model, list | tuple) else str(model or "").split(",")
-    return [str(name).strip() for name in names if str(name).strip()]
-
-
 def _predictor(model: str | None, hears: bool, transcriber: str | None, device: str | None) -> Any:
-    if not _split(model):
+    if not split_names(model):
         runs = finished_runs()
         here = f" Those that are here: {', '.join(map(str, runs[:3]))}." if runs else " Train one: sh train.sh."
         raise ValueError(
@@ -178,7 +177,9 @@ def _predictor(model: str | None, hears: bool, transcriber: str | None, device: 
     from erc.inference.predictor import Predictor  # torch takes seconds to import
     from erc.model import DEFAULT_TRANSCRIBER
 
-    return Predictor.from_pretrained(_split(model), (transcriber or DEFAULT_TRANSCRIBER) if hears else None, device)
+    return Predictor.from_pretrained(
+        split_names(model), (transcriber or DEFAULT_TRANSCRIBER) if hears else None, device
+    )
 
 
 def _is_heard(text: str | None, transcriber: str | None) -> bool:

@@ -68,8 +68,7 @@ class Predictor:
     def __init__(
         self, models: Sequence[SavedModel], transcriber: Transcriber | None = None, device: str | None = None
     ) -> None:
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._ensemble = Ensemble(list(models), device)
+        self._ensemble = Ensemble(list(models), device or _best_device())
         self.transcriber = transcriber
         self.label_space: LabelSpace = self._ensemble.label_space
         self.modalities = self._ensemble.modalities
@@ -96,8 +95,8 @@ class Predictor:
             ValueError: See ``Predictor``; or the weights are not those of the model.
         """
         models = [load_model(folder) for folder in find_models(path)]
-        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(models, None if transcriber is None else Transcriber(transcriber, chosen), chosen)
+        device = device or _best_device()
+        return cls(models, None if transcriber is None else Transcriber(transcriber, device), device)
 
     def __call__(
         self,
@@ -247,7 +246,7 @@ class Predictor:
                 row: dict[str, Any] = {"segment_id": ""}
                 if "text" in self.modalities:
                     hears = item["hears"]
-                    row["transcript"] = self.transcriber([waveform])[0] if hears and self.transcriber else item["text"]
+                    row["transcript"] = self.transcriber(waveform) if hears and self.transcriber else item["text"]
                     if hears:
                         item["heard"].append(row["transcript"])
                 if waveform is not None:
@@ -280,8 +279,7 @@ class Predictor:
         answer = self._figures(whole)
         notes = item["notes"]
         if "text" in self.modalities:
-            text = " ".join(filter(None, item["heard"])) if item["hears"] and not item["is_windowed"] else item["text"]
-            answer["text"] = " / ".join(item["heard"]) if item["hears"] and item["is_windowed"] else text
+            answer["text"] = " / ".join(item["heard"]) if item["hears"] else item["text"]
             answer["transcript_source"] = "asr" if item["hears"] else "human"
             if (n_empty := item["heard"].count("")) and item["is_windowed"]:
                 notes.append(f"In {n_empty} of {len(item['heard'])} windows no word was heard.")
@@ -344,3 +342,7 @@ class Predictor:
                     0, f"Of {sound.seconds:.1f} s only the first {self.max_seconds:g} s were read here."
                 )
         return found
+
+
+def _best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

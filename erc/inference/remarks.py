@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import Any
 
-from erc.data import SAMPLE_RATE
+from erc.data import SAMPLE_RATE, script_shares
 
 FEW = 0.01
 """A script with a smaller share of the training transcripts is new to the model."""
@@ -46,18 +45,16 @@ def on_the_sound(
 def on_the_text(text: str, training: dict[str, Any]) -> list[str]:
     """Remarks on a transcript: it says nothing, or in a script that the training transcripts did not have."""
     known = {script for script, share in (training.get("scripts") or {}).items() if share >= FEW}
-    letters = [character for character in text if character.isalpha()]
-    if not letters:
+    shares = script_shares([text])
+    if not shares:
         return ["The transcript has no letter."]
     if not known:
         return []
-    scripts = [unicodedata.name(character, "OTHER").split()[0] for character in letters]
-    foreign = [script for script in scripts if script not in known]
-    if 2 * len(foreign) <= len(letters):
+    foreign = {script: share for script, share in shares.items() if script not in known}
+    if sum(foreign.values()) <= 0.5:
         return []
-    script = max(set(foreign), key=foreign.count)
     return [
-        f"Most of the transcript is in {script.title()} script; the training transcripts are in "
+        f"Most of the transcript is in {next(iter(foreign)).title()} script; the training transcripts are in "
         f"{' and '.join(name.title() for name in sorted(known))} script."
     ]
 

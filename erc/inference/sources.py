@@ -6,6 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from erc.model import MODEL, model_folder
+from erc.training import BEST
+
+
+def split_names(model: str | Sequence[str] | None) -> list[str]:
+    """Paths of models as an option names them, joined by commas; a list stays one."""
+    names = str(model or "").split(",") if model is None or isinstance(model, str) else model
+    return [str(name).strip() for name in names if str(name).strip()]
 
 
 def find_models(paths: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -34,7 +41,7 @@ def _message(path: Path | None) -> str:
         given = "got none"
     elif not path.exists():
         given = f"{path.absolute()} is not there"
-    elif (path / "best.ckpt").is_file():
+    elif (path / BEST).is_file():
         given = f"{path} has checkpoints only (python -m erc export {path} --out=DIR makes a saved model of them)"
     elif (path / "result.json").is_file():
         given = f"{path} has none: it is of a run without a network, or of an older version"

@@ -120,14 +120,13 @@ def _as_text(value: Any) -> str:
     return str(value)
 
 
-def columns_of(path: Path) -> list[str]:
-    """Names of a table's columns; errors as for ``read_table``."""
-    return list(next(read_table(path)).columns)
-
-
-def count_rows(path: Path) -> int:
-    """Rows of a table."""
-    return sum(len(chunk) for chunk in read_table(path))
+def survey(path: Path) -> tuple[list[str], int]:
+    """Names of a table's columns, and its number of rows, in one pass; errors as for ``read_table``."""
+    columns: list[str] = []
+    n_rows = 0
+    for chunk in read_table(path):
+        columns, n_rows = list(chunk.columns), n_rows + len(chunk)
+    return columns, n_rows
 
 
 def list_folder(folder: Path) -> pd.DataFrame:
@@ -166,15 +165,6 @@ def hash_of_folder(folder: Path) -> str:
             digest.update(
                 os.fsencode(path.relative_to(folder)) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode()
             )
-    return digest.hexdigest()
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
     return digest.hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Batch -> prediction. Knows no label, no loss, no metric and no Hydra.
 
-    places.py         where saved models lie
+    places.py         where saved models lie, and how one is used
     pretrained.py     loads encoders, tokenizers and feature extractors; the ``tiny`` ones
     encoders.py       waveform or tokens -> sequence and mask
     spectrogram.py    waveform -> sequence and mask, without pre-trained weights

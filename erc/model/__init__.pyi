@@ -3,7 +3,7 @@ from .emotion_model import EmotionModel as EmotionModel, Prediction as Predictio
 from .encoders import AudioEncoder as AudioEncoder, Encoder as Encoder, TextEncoder as TextEncoder
 from .exporting import export_program as export_program
 from .fine_tuning import build_model as build_model, saved_model as saved_model
-from .places import MODEL as MODEL, model_folder as model_folder
+from .places import MODEL as MODEL, model_folder as model_folder, predict_command as predict_command
 from .pretrained import load_feature_extractor as load_feature_extractor, load_tokenizer as load_tokenizer
 from .processor import EmotionProcessor as EmotionProcessor
 from .recognition_model import EmotionOutput as EmotionOutput, EmotionRecognitionModel as EmotionRecognitionModel

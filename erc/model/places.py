@@ -1,7 +1,8 @@
-"""Where saved models lie. Light: it is asked before torch is imported."""
+"""Where saved models lie, and how one is used. Light: it is asked before torch is imported."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 MODEL = "model"
@@ -12,3 +13,9 @@ def model_folder(path: str | Path) -> Path | None:
     """The saved model that a path names: that of a run folder, or a saved model itself; None if it is neither."""
     path = Path(path)
     return next((folder for folder in (path / MODEL, path) if (folder / "config.json").is_file()), None)
+
+
+def predict_command(folder: str | Path, modalities: tuple[str, ...] = ("audio", "text")) -> str:
+    """The command that predicts own speech with a model, to be pasted."""
+    text = ' --text="…"' if "text" in modalities else ""
+    return f"python -m erc predict file YOUR.wav{text} --model={shlex.quote(str(folder))}"

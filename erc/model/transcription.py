@@ -48,18 +48,11 @@ class Transcriber:
             raise ValueError(f"A transcriber takes {SAMPLE_RATE} Hz: {name} expects {self._extract.sampling_rate} Hz.")
         self._model = model.to(device).eval()
 
-    def __call__(self, waveforms: list[np.ndarray]) -> list[str]:
-        """Words of each waveform.
-
-        Args:
-            waveforms: Each (L,) int16 at 16 kHz. They are read one by one, so that no other one changes the words.
-        """
-        found = []
-        for waveform in waveforms:
-            sound = self._extract(
-                np.asarray(waveform, dtype=np.float32) / 32768.0, sampling_rate=SAMPLE_RATE, return_tensors="pt"
-            )
-            with torch.inference_mode():
-                letters = self._model(sound["input_values"].to(self._device)).logits.argmax(dim=-1)
-            found.append(" ".join(self._tokenizer.batch_decode(letters.cpu())[0].split()))
-        return found
+    def __call__(self, waveform: np.ndarray) -> str:
+        """Words of a waveform, (L,) int16 at 16 kHz. One at a time, so that no other one changes them."""
+        sound = self._extract(
+            np.asarray(waveform, dtype=np.float32) / 32768.0, sampling_rate=SAMPLE_RATE, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            letters = self._model(sound["input_values"].to(self._device)).logits.argmax(dim=-1)
+        return " ".join(self._tokenizer.batch_decode(letters.cpu())[0].split())

@@ -1,5 +1,6 @@
 from .comparisons import differences as differences, intervals as intervals
 from .figures.drawing import draw_figures as draw_figures
+from .figures.style import FONTS as FONTS
 from .grid_results import load as load, metrics_of as metrics_of
 from .group_tables import groups_of as groups_of
 from .page.building import build as build

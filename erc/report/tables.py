@@ -82,6 +82,8 @@ class GridTables:
     """Content of ``table.csv``: every figure of the document in full precision."""
     latex: str
     """Content of ``table.tex``: the main table of reading ``selected``, with its intervals."""
+    intervals: dict[str, dict[str, Intervals]]
+    """Of each row by its name, and of each metric."""
 
 
 def write_tables(folder: str | Path, reference: str | None = None, n_resamples: int = 2000) -> str:
@@ -186,7 +188,8 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
     marks = [SYNTHETIC_NOTE] if is_synthetic(rows) else []
     marks += [f"**{left_out}**"] if left_out else []
     latex = to_paper(numbers, _grid_name(rows), [trained_on_text(rows).strip(), scope, left_out, other_code])
-    return GridTables(Document(_grid_name(rows), [*_preamble(rows), scope, *marks], sections), to_csv(numbers), latex)
+    found = Document(_grid_name(rows), [*_preamble(rows), scope, *marks], sections)
+    return GridTables(found, to_csv(numbers), latex, numbers.intervals)
 
 
 def save_tables(folder: str | Path, tables: GridTables) -> str:

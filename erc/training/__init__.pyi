@@ -50,6 +50,7 @@ from .read_back import (
 from .resuming import how_to_go_on as how_to_go_on, newest_unfinished as newest_unfinished
 from .run import train_fold as train_fold
 from .run_folder import (
+    BEST as BEST,
     claimed as claimed,
     drop_checkpoints as drop_checkpoints,
     override_value as override_value,

@@ -6,31 +6,14 @@ segments: no id, no words and no audio of any segment.
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from erc import __version__
-from erc.data import SAMPLE_RATE
+from erc.data import SAMPLE_RATE, script_shares
 from erc.datasets import SegmentDataset
 from erc.labels import NO_LABEL
-
-SCRIPTS = (
-    "HANGUL",
-    "LATIN",
-    "CJK",
-    "HIRAGANA",
-    "KATAKANA",
-    "CYRILLIC",
-    "ARABIC",
-    "DEVANAGARI",
-    "GREEK",
-    "HEBREW",
-    "THAI",
-)
-"""First words of the Unicode names of letters; any other letter counts as OTHER."""
 
 
 def training_facts(config: dict, names: dict[str, str], train: SegmentDataset, fingerprint: str) -> dict[str, Any]:
@@ -66,24 +49,6 @@ def training_facts(config: dict, names: dict[str, str], train: SegmentDataset, f
     if train.label_space.has_plane:
         facts["centroids"] = _centroids(train)
     return facts
-
-
-def script_shares(texts: list[str | None]) -> dict[str, float]:
-    """Share of each script among the letters of some texts, largest first; empty where there is no letter.
-
-    Examples:
-        >>> script_shares(["네, ok", "응 응"])
-        {'HANGUL': 0.6, 'LATIN': 0.4}
-    """
-    characters: Counter[str] = Counter()
-    for text in texts:
-        characters.update(text or "")
-    counts: Counter[str] = Counter()
-    for character, n in characters.items():
-        if character.isalpha():
-            script = unicodedata.name(character, "OTHER").split()[0]
-            counts[script if script in SCRIPTS else "OTHER"] += n
-    return {script: round(n / counts.total(), 4) for script, n in counts.most_common()}
 
 
 def _centroids(train: SegmentDataset) -> dict[str, list[float]]:

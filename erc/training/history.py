@@ -85,13 +85,15 @@ class EpochHistory(pl.Callback):
         """The last epoch on the terminal; the metric that chooses the checkpoint comes first, with a mark on a new best."""
         row = self.rows[-1]
         shown = {name: f"{row[f'valid/{name}']:.3f}" for name in SHOWN if f"valid/{name}" in row}
-        choosers = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
-        for metric, mode in [(str(one.monitor), one.mode) for one in choosers if one.monitor in row][:1]:
+        savers = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
+        # under protocol=last the epoch itself is monitored: no metric chooses
+        chooser = next((one for one in savers if one.monitor in row and one.monitor != "epoch"), None)
+        if chooser is not None:
+            metric = str(chooser.monitor)
             values = [known[metric] for known in self.rows if metric in known]
-            is_best = len(values) < 2 or _is_better(values[-1], values[:-1], mode)
+            is_best = len(values) < 2 or _is_better(values[-1], values[:-1], chooser.mode)
             mark = " (best so far)" if is_best else ""
-            # under protocol=last the last epoch is chosen, and no metric
-            shown = ({metric.removeprefix("valid/"): f"{row[metric]:.3f}{mark}"} if metric != "epoch" else {}) | shown
+            shown = {metric.removeprefix("valid/"): f"{row[metric]:.3f}{mark}"} | shown
         figures = "  ".join(f"{name} {value}" for name, value in shown.items())
         return (
             f"epoch {row['epoch'] + 1}/{trainer.max_epochs}  train loss {row.get('train/loss', float('nan')):.3f}  "

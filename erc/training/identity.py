@@ -94,6 +94,7 @@ DECIDING_SYNTHETIC = ("synthetic/*.py",)
 """Source files that decide a result as well, where the run is on a synthetic corpus."""
 
 NOT_DECIDING = {
+    "data/scripts.py",
     "model/configuration.py",
     "model/exporting.py",
     "model/places.py",
@@ -110,8 +111,7 @@ NOT_DECIDING = {
     "training/run_folder.py",
     "training/scoring.py",
 }
-"""Files that ``DECIDING`` matches and that no result depends on: they save models, log, keep folders, or read finished
-runs."""
+"""Files that ``DECIDING`` matches and no result depends on: they save models, log, keep folders, or read finished runs."""
 
 ORIGIN = "ckpt_path"
 """Option by which an identity names the run that it goes on from; see ``continued``."""

@@ -34,7 +34,7 @@ from erc.evaluation import (
     write_fold,
 )
 from erc.files import write_atomically
-from erc.model import MODEL, save_model
+from erc.model import MODEL, predict_command, save_model
 from erc.training.assembly import build, load_processors, load_selected, make_views, write_missing_corpora
 from erc.training.classical import EgemapsSVM
 from erc.training.facts import training_facts
@@ -168,11 +168,9 @@ def _told(result: dict, run_dir: Path, is_cell: bool, modalities: tuple[str, ...
     print(summary_text(result))
     print(f"Result:     {run_dir / 'result.json'}")
     if not is_cell:  # the end of a grid says it of all cells
-        folder = shlex.quote(str(run_dir))
-        print(f"To see it:  python -m erc report {folder} --out=report")
+        print(f"To see it:  python -m erc report {shlex.quote(str(run_dir))} --out=report")
         if modalities:
-            text = ' --text="…"' if "text" in modalities else ""
-            print(f"To use it:  python -m erc predict file YOUR.wav{text} --model={folder}")
+            print(f"To use it:  {predict_command(run_dir, modalities)}")
     sys.stdout.flush()
     return result
 

@@ -106,7 +106,7 @@ def test_marks_of_markdown_mean_nothing_in_words_that_were_heard():
 def test_names_of_near_emotions_stand_apart_and_the_cross_stays_in_the_plane():
     space = LabelSpace(("fear", "disgust"), ("valence", "arousal"), (1.0, 5.0))
     near = {"fear": [1.94, 3.32], "disgust": [2.15, 3.31]}
-    figure = plane({"valence": 9.0, "arousal": -3.0}, space, near, words("en"))
+    figure = plane({"valence": 9.0, "arousal": -3.0}, space, near)
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert not boxes[0].overlaps(boxes[1])

@@ -12,9 +12,10 @@ from own_speech import scores
 from saved_models import save_tiny, speech, tiny_model
 
 import erc
-from erc.data import KEMD, Collator
+from erc.data import KEMD, Collator, script_shares
 from erc.inference import Predictor
 from erc.inference.predictor import Request
+from erc.inference.remarks import on_the_text
 from erc.labels import LabelSpace
 from erc.model import load_model
 
@@ -199,7 +200,7 @@ def test_one_text_is_not_taken_for_many_sounds(predictor, sounds):
 def test_windows_in_which_nothing_was_heard_are_told(models, sounds):
     predictor = Predictor.from_pretrained(models / "both")
     heard = iter(["", "네", "", "", ""])
-    predictor.transcriber = lambda waveforms: [next(heard)]
+    predictor.transcriber = lambda waveform: next(heard)
     answer = predictor(sounds / "long.wav")
     assert "In 4 of 5 windows no word was heard." in answer["notes"] and answer["windows"][1]["text"] == "네"
 
@@ -246,6 +247,13 @@ def test_unusual_input_is_noted(predictor, sounds):
     assert "Most of the transcript is in Cyrillic script; the training transcripts are in Hangul and Latin" in notes(
         speech(1.0), "Очень хорошо"
     )
+
+
+def test_letters_of_a_script_without_a_name_of_its_own_count_alike_in_training_and_in_use():
+    training = {"scripts": script_shares(["გამარჯობა"])}  # Georgian
+    assert training["scripts"] == {"OTHER": 1.0} and on_the_text("კარგი", training) == []
+    assert "Hangul script; the training transcripts are in Other script" in on_the_text("좋아요", training)[0]
+    assert on_the_text("1 2", {}) == ["The transcript has no letter."] and on_the_text("좋아요", {}) == []
 
 
 def test_flat_predictions_and_synthetic_training_are_noted(tmp_path, sounds):

@@ -11,13 +11,17 @@ from erc.report.grid_results import load
 from erc.report.page.answer import answer_of, best_marked
 
 
+def intervals_of(rows, n_resamples):
+    return {row.name: intervals(row, n_resamples) for row in rows}
+
+
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     return load(write_paper_grid(tmp_path_factory.mktemp("answer") / "paper"))
 
 
 def test_the_answer_names_the_best_row_with_its_interval_the_majority_and_the_next_row(rows):
-    answer = answer_of(rows, n_resamples=200)
+    answer = answer_of(rows, intervals_of(rows, 200), n_resamples=200)
     compared, won, next_one = answer.sentences
     assert compared.startswith("3 models were compared on 5 folds of kemdy19 and kemdy20: ")
     best = next(row for row in rows if row.name == "tensor_mixer_peakl")
@@ -37,12 +41,17 @@ def test_a_difference_that_may_be_none_is_said_so(tmp_path):
     for row in ("concat_hard", "tensor_mixer_peakl"):
         for fold in range(5):
             write_cell(tmp_path, row, fold, table_of("concat_hard", fold))  # the same predictions
-    assert any("which of the two is better is not shown" in text for text in answer_of(load(tmp_path), 50).cautions)
+    rows = load(tmp_path)
+    assert any(
+        "which of the two is better is not shown" in text
+        for text in answer_of(rows, intervals_of(rows, 50), 50).cautions
+    )
 
 
 def test_one_run_is_not_compared(tmp_path):
     write_cell(tmp_path, "concat_hard", 2, table_of("concat_hard", 2))
-    answer = answer_of(load(tmp_path / "concat_hard" / "fold2-seed42"), 50)
+    rows = load(tmp_path / "concat_hard" / "fold2-seed42")
+    answer = answer_of(rows, intervals_of(rows, 50), 50)
     assert len(answer.sentences) == 2 and answer.sentences[0].startswith("Concatenation, hard labels: ")
     assert "of fold 2 of" in answer.sentences[0] and answer.sentences[1].startswith("Its weighted F1 is **")
     assert "It is one fold: how much folds differ is not known." in answer.cautions

@@ -139,9 +139,11 @@ def _installed(families: Sequence[str]) -> list[str]:
     return [family for family in families if family in known]
 
 
+FONTS = ["DejaVu Sans", *_installed(CJK_FONTS)]
+"""DejaVu comes with matplotlib: the same on every machine. It lacks Hangul and Chinese characters."""
+
 STYLE: dict[Any, Any] = {
-    # DejaVu comes with matplotlib: the same on every machine. It lacks Hangul and Chinese characters
-    "font.family": ["DejaVu Sans", *_installed(CJK_FONTS)],
+    "font.family": FONTS,
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.titlelocation": "left",

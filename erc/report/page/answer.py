@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from erc.report.comparisons import compare_rows, intervals
+from erc.evaluation import Interval, Intervals
+from erc.report.comparisons import compare_rows
 from erc.report.grid_results import FUSIONS, TARGETS, Row, is_synthetic, metrics_of
 from erc.report.rendering import Table, ends_text, short, signed
 from erc.report.single_tables import has_several_folds, main_table, majority_of
@@ -25,16 +26,17 @@ class Answer(NamedTuple):
     """Why the answer may not hold; each a sentence."""
 
 
-def answer_of(rows: list[Row], n_resamples: int = 2000) -> Answer:
+def answer_of(rows: list[Row], intervals: dict[str, dict[str, Intervals]], n_resamples: int = 2000) -> Answer:
     """What the rows have shown.
 
     Args:
         rows: Finished rows of a grid, or the one of a run.
+        intervals: Of each row by its name, as the tables have them.
         n_resamples: Of the bootstrap.
     """
     means = {row.name: float(np.mean(row.values(METRIC))) for row in rows}
     best = max(rows, key=lambda row: -np.inf if np.isnan(means[row.name]) else means[row.name])
-    sentences = [_compared(rows, best), _how_well(rows, best, means[best.name], n_resamples)]
+    sentences = [_compared(rows, best), _how_well(rows, best, means[best.name], intervals[best.name][METRIC].dialogues)]
     cautions = _cautions(rows)
     if len(rows) > 1:
         others = sorted((row for row in rows if row is not best), key=lambda row: -means[row.name])
@@ -61,8 +63,7 @@ def _compared(rows: list[Row], best: Row) -> str:
     return f"{len(rows)} models were compared on {where}: {n_segments:,} segments that they were not trained on."
 
 
-def _how_well(rows: list[Row], best: Row, mean: float, n_resamples: int) -> str:
-    found = intervals(best, n_resamples)[METRIC].dialogues
+def _how_well(rows: list[Row], best: Row, mean: float, found: Interval) -> str:
     interval = f" (95 % interval {ends_text(float(found.low), float(found.high))})" if np.isfinite(found.low) else ""
     majority = float(np.mean(majority_of(rows, METRIC, None)))
     rated = [f"{name} {short(float(np.mean(best.values(f'ccc_{name}'))))}" for name in best.label_space.dimensions]

@@ -93,7 +93,7 @@ def build(
             missing,
             facts=facts_of(rows),
             cells=cells_of(rows, runs),
-            answer=answer_of(rows, n_resamples),
+            answer=answer_of(rows, tables.intervals, n_resamples),
             best=best_marked(rows),
         )
         write_atomically(target / "index.html", text)

@@ -1,6 +1,6 @@
 """Time of ONNX Runtime and of PyTorch on the same model: encoders of the base size, random weights, this CPU.
 
-    python benchmarks/onnx.py
+    python benchmarks/onnx_runtime.py
 
 Export first, with its comparison of the numbers; then both are called in turn, with as many threads each.
 """
@@ -16,9 +16,13 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path[0] = str(Path(__file__).parents[1])  # the clone's own erc; and this folder holds an onnx.py
 
 import fire
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 
 
 def main(seconds: float = 3.0, repeats: int = 5, threads: int = 1) -> None:
@@ -30,12 +34,11 @@ def main(seconds: float = 3.0, repeats: int = 5, threads: int = 1) -> None:
         threads: Of each.
     """
     import numpy as np
-    import onnxruntime
     import torch
     import transformers
 
     from erc.data import KEMD, SAMPLE_RATE
-    from erc.export import export_onnx
+    from erc.export import export_onnx, session_of
     from erc.model import (
         AudioEncoder,
         EmotionModel,
@@ -45,7 +48,6 @@ def main(seconds: float = 3.0, repeats: int = 5, threads: int = 1) -> None:
         load_tokenizer,
         save_model,
     )
-    from erc.model.fusion import TensorMixer
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -60,15 +62,7 @@ def main(seconds: float = 3.0, repeats: int = 5, threads: int = 1) -> None:
             "audio": functools.partial(AudioEncoder, str(folder / "audio")),
             "text": functools.partial(TextEncoder, str(folder / "text")),
         }
-        mixer = functools.partial(
-            TensorMixer,
-            projection_dim=256,
-            patch_size=16,
-            mixer_dim=512,
-            depth=12,
-            tokens_mlp_dim=1024,
-            channels_mlp_dim=256,
-        )
+        mixer = instantiate(OmegaConf.load(ROOT / "config/fusion/tensor_mixer.yaml"))
         processors = {"feature_extractor": load_feature_extractor("tiny"), "tokenizer": load_tokenizer("tiny")}
         model = EmotionModel(encoders, mixer, KEMD).eval()
         save_model(model, processors, folder / "model", max_samples=7 * SAMPLE_RATE, max_tokens=64)
@@ -80,9 +74,7 @@ def main(seconds: float = 3.0, repeats: int = 5, threads: int = 1) -> None:
             f"{n_parameters / 1e6:.0f} million parameters; export and comparison: {time.perf_counter() - started:.0f} s"
         )
         print(f"largest difference: probabilities {parity.probability:.1e}, valence and arousal {parity.va:.1e}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+        session = session_of(folder / "model.onnx")  # with torch's number of threads
         rng = np.random.default_rng(0)
         for batch in (1, 8):
             audio = [rng.normal(0, 0.1, int(seconds * SAMPLE_RATE)).astype(np.float32) for _ in range(batch)]
