@@ -144,7 +144,7 @@ def _write(
     from erc.inference.table_run import TableRun
     from erc.model import WEIGHTS
 
-    check_ending(Path(out), "Predictions are written to what")
+    check_ending(Path(out), "The file of predictions")
     if text not in (AUTO, NONE, "files", "column"):
         raise ValueError(
             f"Transcripts come from the rows, from a recogniser, or are not read: expected --text={AUTO} or {NONE}, got {text!r}."
