@@ -35,7 +35,11 @@ BUILDABLE = {
         "erc.training.optim.cosine_warmup",
         "erc.training.optim.plateau",
     },
-    "callbacks": {"erc.training.checkpoints.RunCheckpoint", "erc.training.history.EpochHistory"},
+    "callbacks": {
+        "erc.training.checkpoints.RunCheckpoint",
+        "erc.training.history.EpochHistory",
+        "erc.training.untrained.UntrainedEmbeddings",
+    },
     "synthetic": {"erc.synthetic.corpora.write"},
 }
 """What each group of options may build of this package, by the file that defines it.

@@ -65,6 +65,7 @@ from .predictions import (
     predictions_table as predictions_table,
     summary_text as summary_text,
     truth_table as truth_table,
+    write_embeddings as write_embeddings,
     write_fold as write_fold,
 )
 from .resampling import OverSeeds as OverSeeds

@@ -251,14 +251,19 @@ def write_fold(run_dir: str | Path, table: pd.DataFrame, result: dict, gathered:
         gathered: segment_id (N,), embedding (N, D).
     """
     run_dir = Path(run_dir)
+    write_embeddings(run_dir / "embeddings.npz", gathered)
+    write_atomically(run_dir / "predictions.csv", _csv_of(table))
+    write_atomically(run_dir / "result.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
+
+
+def write_embeddings(path: Path, gathered: dict[str, np.ndarray]) -> None:
+    """Writes segment_id (N,) and embedding (N, D) as float32, sorted by id, into a compressed ``.npz``."""
     order = np.argsort(gathered["segment_id"], kind="stable")
     stream = io.BytesIO()
     np.savez_compressed(
         stream, segment_id=gathered["segment_id"][order], embedding=gathered["embedding"][order].astype(np.float32)
     )
-    write_atomically(run_dir / "embeddings.npz", stream.getvalue())
-    write_atomically(run_dir / "predictions.csv", _csv_of(table))
-    write_atomically(run_dir / "result.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
+    write_atomically(path, stream.getvalue())
 
 
 def _csv_of(table: pd.DataFrame) -> str:

@@ -15,6 +15,7 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
     run_folder.py        a run folder: claimed, refused, resumed, finished, failed
     resuming.py          which run and which checkpoint a run goes on from
     assembly.py          parts of a configuration -> views, module, loaders, trainer
+    untrained.py         where a network places the segments before it is trained
     classical.py         openSMILE functionals and a support vector machine, a reference without a network
     facts.py             training segments -> the facts that travel with a saved model
     run.py               one configured run, from start to result

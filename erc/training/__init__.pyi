@@ -59,3 +59,4 @@ from .run_folder import (
     state_of as state_of,
 )
 from .scoring import score_again as score_again
+from .untrained import UntrainedEmbeddings as UntrainedEmbeddings
