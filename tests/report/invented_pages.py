@@ -23,7 +23,7 @@ PLANTED = "</script><script>window.planted = 1</script><img src=x onerror='windo
 def document(title: str = "grid", name: str = "Concatenation, PeakL") -> Document:
     """A report of two sections, one of each kind."""
     reading = Table(
-        ["", "Weighted-F1", "CCC(aro)"],
+        ["", "Weighted-F1", "CCC (arousal)"],
         [
             ["Tensor Mixer Network, PeakL (2/5 folds)", ".607 ± .078", ".252 ± .058"],
             ["Majority", ".293 ± .046", ".000 ± .000"],

@@ -181,8 +181,8 @@ def test_curves_mark_the_selected_epoch(rng):
 
 def test_folds_show_every_value_and_the_mean(rng):
     values = fold_values(rng, 3, 4)
-    name = next(iter(values["CCC(aro)"]))
-    del values["CCC(aro)"][name][2]  # an unfinished row
+    name = next(iter(values["CCC (arousal)"]))
+    del values["CCC (arousal)"][name][2]  # an unfinished row
     for (_, by_row), ax in zip(values.items(), over_folds.draw_folds(values).axes, strict=True):
         dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "o"])
         expected = [value for by_fold in by_row.values() for value in by_fold.values()]
@@ -192,7 +192,7 @@ def test_folds_show_every_value_and_the_mean(rng):
 
 
 def test_a_metric_that_is_undefined_everywhere_is_drawn_as_nothing():
-    ax = over_folds.draw_folds({"CCC(aro)": {"one": {0: math.nan, 1: math.nan}}}).axes[0]
+    ax = over_folds.draw_folds({"CCC (arousal)": {"one": {0: math.nan, 1: math.nan}}}).axes[0]
     assert labels_of(ax) == ["–"]
 
 

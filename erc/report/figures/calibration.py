@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -77,14 +77,14 @@ def draw_calibration(
         104 mm high where it is narrow, else 84 mm.
     """
     narrow = is_narrow(width_mm)
-    dot = dict(color=INK, linestyle="none", marker="o", markersize=4, markeredgewidth=0.8)
+    dot: dict[str, Any] = dict(color=INK, linestyle="none", marker="o", markersize=4, markeredgewidth=0.8)
     handles = [
         Line2D([], [], label=f"{FEW} segments or more", **dot),
         Line2D([], [], label="fewer", markerfacecolor=PAPER, **dot),
         Line2D([], [], label="95 % interval", color=INK, linewidth=1),
     ]
     fig = new_figure(width_mm, 104 if narrow else 84, note, handles)
-    top, bottom = fig.subplots(*((2, 1) if narrow else (1, 2)), **({"height_ratios": (3, 1)} if narrow else {}))
+    top, bottom = fig.subplots(2, 1, height_ratios=(3, 1)) if narrow else fig.subplots(1, 2)
     bins = calibration_bins(hard_label, probs)
     top.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
     for confidence, accuracy, n in zip(*bins, strict=True):

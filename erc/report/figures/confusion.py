@@ -63,18 +63,19 @@ def draw_confusion(
     """
     narrow = is_narrow(width_mm)
     fig = new_figure(width_mm, 40 + 12 * max(len(emotions), 4) if narrow else 92, note)
-    left, right = fig.subplots(*((2, 1) if narrow else (1, 2)))
+    left, right = fig.subplots(2, 1) if narrow else fig.subplots(1, 2)
     counts, shares = confusion.sum(axis=0), row_shares(confusion)
     n_texts = [[count_text(n, len(emotions)) for n in row] for row in counts]
     draw_matrix(left, row_shares(counts[None]), n_texts, emotions, square=not narrow)
     draw_matrix(right, shares, [[short(value, 2) for value in row] for row in shares], emotions, square=not narrow)
     label_rows(left, counted(emotions, counts.sum(axis=1)))
     label_rows(right, emotions)
+    side_mm = width_mm if narrow else width_mm / 2
     folds = f"{len(confusion)} fold" + ("s" if len(confusion) > 1 else "")
     left.set(xlabel="predicted", ylabel="majority of the raters")
-    left.set_title(f"Segments, {folds} together\nshade: share of the row")
+    left.set_title(wrapped_title(f"Segments, {folds} together", "shade: share of the row", 0.75 * side_mm))
     right.set(xlabel="predicted")
-    right.set_title(f"Share of each emotion, mean of {folds}\nshade: share of the row")
+    right.set_title(wrapped_title(f"Share of each emotion, mean of {folds}", "shade: share of the row", 0.75 * side_mm))
     if narrow:
         right.set(ylabel="majority of the raters")
     letter_panels((left, right))

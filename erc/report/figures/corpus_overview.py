@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ def draw_corpus(
     handles = [Patch(facecolor=color, edgecolor=INK, linewidth=0.5, label=name) for name, color in faces.items()]
     narrow = is_narrow(width_mm)
     fig = new_figure(width_mm, 206 if narrow else 138, note, handles)
-    panels = fig.subplots(*((4, 1) if narrow else (2, 2))).ravel()
+    panels = (fig.subplots(4, 1) if narrow else fig.subplots(2, 2)).ravel()
     ax_votes, ax_agreement, ax_seconds, ax_folds = panels
     parts = {name: part for name, part in table.groupby("corpus", sort=True)}
     hatches = dict(zip(parts, itertools.cycle(HATCHES), strict=False))
@@ -204,7 +205,7 @@ def _fold_bars(ax: Axes, parts: dict[str, pd.DataFrame], faces: dict[str, str], 
             for (below, share), (short_name, color) in zip(_stack(members, n_emotions), faces.items(), strict=False):
                 ax.bar(position, share, 0.85, bottom=below, color=color, edgecolor=INK, linewidth=0.4)
                 if share >= LABELLED and n_bars <= 12:
-                    text = dict(ha="center", va="center", fontsize=MIN_FONT - 1, color=_ink_on(color))
+                    text: dict[str, Any] = dict(ha="center", va="center", fontsize=MIN_FONT - 1, color=_ink_on(color))
                     ax.text(position, below + share / 2, short_name, **text)
             places.append(position)
             labels.append(f"{fold}\n{len(members):,}" if n_bars <= 12 else f"{fold}")

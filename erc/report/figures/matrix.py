@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from erc.report.figures.style import INK, MIN_FONT, PAPER, short_names
 
-DARK = 0.55
+DARK = 0.5
 """Share from which the number of a cell is white."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -44,10 +44,10 @@ class FoldValues(NamedTuple):
 Values = dict[str, dict[str, FoldValues]]
 """By metric's title, by row's title."""
 
-DOT = dict(
+DOT: dict[str, Any] = dict(
     linestyle="none", marker="o", markerfacecolor=PAPER, markeredgecolor=GREY, markersize=3.5, markeredgewidth=0.7
 )
-MEAN = dict(linestyle="none", marker="D", color=INK, markersize=4.5)
+MEAN: dict[str, Any] = dict(linestyle="none", marker="D", color=INK, markersize=4.5)
 
 
 @styled
@@ -60,13 +60,13 @@ def draw_folds(values: Values, note: str = "", width_mm: float = PAGE_MM) -> Fig
         width_mm: In print; in a narrow figure the metrics stand one below the other.
 
     Returns:
-        8 mm high for each row, of each metric where it is narrow.
+        About 6 mm high for each row, of each metric where it is narrow.
     """
     narrow, n_panels = is_narrow(width_mm), len(values)
     names = list(next(iter(values.values())))
     labels = [textwrap.fill(name, TITLE_LETTERS) for name in names]
-    row_mm = 3.2 + 3.2 * max(label.count("\n") + 1 for label in labels)
-    panel_mm = 17 + row_mm * max(len(names), 2)
+    row_mm = max(6.0, 0.6 + 2.9 * max(label.count("\n") + 1 for label in labels))
+    panel_mm = 15 + row_mm * max(len(names), 2)
     handles = [
         Line2D([], [], **DOT, label="one fold"),
         Line2D([], [], **MEAN, label="mean"),
@@ -74,7 +74,7 @@ def draw_folds(values: Values, note: str = "", width_mm: float = PAGE_MM) -> Fig
     ]
     fig = new_figure(width_mm, 10 + panel_mm * (n_panels if narrow else 1), note, handles)
     shape = (n_panels, 1) if narrow else (1, n_panels)
-    panels = fig.subplots(*shape, sharey=True, squeeze=False).ravel()
+    panels = fig.subplots(shape[0], shape[1], sharey=True, squeeze=False).ravel()
     for ax, (metric, by_row) in zip(panels, values.items(), strict=True):
         _panel(ax, [by_row[name] for name in names], metric)
         ax.xaxis.set_major_locator(MaxNLocator(4 if n_panels < 4 or narrow else 2))
@@ -92,7 +92,7 @@ def _panel(ax: Axes, rows: list[FoldValues], metric: str) -> None:
         if not math.isnan(row.low):
             ax.plot([row.low, row.high], [place - 0.15] * 2, color=INK, linewidth=1.6, solid_capstyle="butt")
         ax.plot(mean, place - 0.15, **MEAN)
-        text = dict(transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=MIN_FONT)
+        text: dict[str, Any] = dict(transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=MIN_FONT)
         ax.text(0.99, place, short(mean), **text)
     shown = [value for row in rows for value in (*row.by_fold.values(), row.low, row.high)]
     known = np.array([value for value in shown if not math.isnan(value)])

@@ -59,7 +59,17 @@ def moved_mass(votes: np.ndarray, n_raters: int | None) -> dict[float, np.ndarra
     return {level: gain[agreeing == level] for level in np.unique(agreeing).tolist()}
 
 
-EXAMPLE_VOTES = ((9, 1), (8, 2), (7, 3), (6, 4), (8, 1, 1), (7, 2, 1), (6, 2, 1, 1), (5, 3, 2), (4, 3, 2, 1))
+EXAMPLE_VOTES: tuple[tuple[int, ...], ...] = (
+    (9, 1),
+    (8, 2),
+    (7, 3),
+    (6, 4),
+    (8, 1, 1),
+    (7, 2, 1),
+    (6, 2, 1, 1),
+    (5, 3, 2),
+    (4, 3, 2, 1),
+)
 """Patterns of ten votes that are shown before and after PeakL."""
 
 
@@ -135,7 +145,7 @@ def _telling_example(votes: np.ndarray) -> np.ndarray:
 def _patterns(n_raters: int, n_emotions: int) -> list[tuple[int, ...]]:
     """Patterns of so many votes over so many emotions: those of ``EXAMPLE_VOTES``, or else majorities against one other."""
     found = [votes for votes in EXAMPLE_VOTES if sum(votes) == n_raters and len(votes) <= n_emotions]
-    others = [(n_raters - few, few) for few in range(1, (n_raters + 1) // 2)]
+    others: list[tuple[int, ...]] = [(n_raters - few, few) for few in range(1, (n_raters + 1) // 2)]
     step = math.ceil(len(others) / 9)  # lines that have room
     return found or others[:: step or 1]
 
@@ -191,7 +201,7 @@ def _gains(ax: Axes, gains: dict[float, np.ndarray], n_raters: int | None) -> No
         names = ("range", "mean") if number == 0 else (None, None)
         ends = [values.min(), values.max()]
         ax.plot([level, level], ends, color=GREY, linewidth=1.2, solid_capstyle="butt", label=names[0])
-        dot = dict(color=INK, linestyle="none", marker="o", markersize=4, clip_on=False)
+        dot: dict[str, Any] = dict(color=INK, linestyle="none", marker="o", markersize=4, clip_on=False)
         ax.plot(level, values.mean(), label=names[1], **dot)
     levels = sorted(gains)
     ax.set_xticks(levels, [f"{level:g}" if n_raters else short(level, 1) for level in levels])

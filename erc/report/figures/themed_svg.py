@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 
@@ -37,6 +38,6 @@ def themed_svg(fig: Figure, name: str, alt: str) -> str:
     svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     box = re.search(r'viewBox="[^"]*"', svg)
     width, height = (round(inches * 96) for inches in fig.get_size_inches())
-    label = matplotlib.backends.backend_svg._escape_attrib(alt)
+    label = html.escape(alt)
     head = f'<svg role="img" aria-label="{label}" width="{width}" height="{height}" {box[0] if box else ""}>'
     return head + svg[svg.index(">") + 1 :].strip()

@@ -111,7 +111,8 @@ def draw_predictions(
     margin, ticks = 0.025 * (scale[1] - scale[0]), scale_ticks(scale)
     counts = np.bincount(hard_label[hard_label != NO_LABEL], minlength=len(emotions))
     looks = dict(enumerate(looks_of(emotions))) | {NO_LABEL: NO_VOTES}
-    panels = fig.subplots(*((n_panels, 1) if narrow else (1, n_panels)), squeeze=False).ravel()
+    shape = (n_panels, 1) if narrow else (1, n_panels)
+    panels = fig.subplots(shape[0], shape[1], squeeze=False).ravel()
     for column, (name, ax) in enumerate(zip(label_space.dimensions, panels, strict=True)):
         rated = ~np.isnan(va[:, column])
         cccs = [
