@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from invented_pages import DOCUMENT, PLANTED, Tags, data_of, document, embedding_map, png, write_grid
+from invented_pages import DOCUMENT, PLANTED, Tags, data_of, document, embedding_map, picture, write_grid
 from jinja2 import UndefinedError
 from markupsafe import escape
 
@@ -34,7 +34,7 @@ def test_planted_markup_stays_text_wherever_it_comes_from():
     section = Section(
         PLANTED, [PLANTED], [Table([PLANTED, ""], [[PLANTED, PLANTED], [PLANTED, ""]], PLANTED)], "statistics"
     )
-    pictures = [page_sections.Picture(f'"{PLANTED}', PLANTED, png())]
+    pictures = [picture(f'"{PLANTED}')]
     planted = document(PLANTED, PLANTED)
     facts = {PLANTED: PLANTED}
     text = page_html.render(planted, one, [section], pictures, missing=[PLANTED], facts=facts, cells=cells)
@@ -57,10 +57,8 @@ def test_json_stands_between_script_tags_whatever_it_holds(value):
 
 
 def test_the_page_names_no_address_and_loads_nothing():
-    text = page_html.render(
-        DOCUMENT, embedding_map(), pictures=[page_sections.Picture("A figure", "What it shows", png())]
-    )
-    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(|\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon", text)
+    text = page_html.render(DOCUMENT, embedding_map(), pictures=[picture()])
+    assert not re.search(r"https?:|//[a-z]+\.|@import|url\((?!#)|\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon", text)
     for tag, attrs in Tags(text).tags:
         for name in ("src", "href", "action", "data", "srcset", "poster"):
             if attrs.get(name):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from browsing import actions, apart, bring, click, point, press, state, text_of
-from invented_pages import DOCUMENT, PLANTED, document, embedding_map
+from invented_pages import DOCUMENT, PLANTED, document, embedding_map, picture
 from kemd_columns import PROB, SOFT
 
 from erc.data import EMOTIONS
@@ -150,15 +150,22 @@ def test_the_plots_are_usable_by_keyboard(open_page):
 
 @pytest.mark.slow
 def test_colours_follow_the_system_and_the_button(open_page):
-    text = page_html.render(DOCUMENT, embedding_map())
+    text = page_html.render(DOCUMENT, embedding_map(), pictures=[picture()])
     background = "return getComputedStyle(document.body).backgroundColor"
     driver = open_page(text, dark=True)
     assert driver.execute_script(background) == "rgb(20, 23, 27)"
+    # all colours of a figure: of text, which has none of its own, of lines, and of what is behind them
+    colours = """return [...new Set([...document.querySelectorAll('.figure svg *')].flatMap(
+        (one) => [getComputedStyle(one).fill, getComputedStyle(one).stroke]))].sort()"""
+    ink = "rgb(232, 234, 237)"
+    assert set(driver.execute_script(colours)) <= {ink, "none", "rgb(165, 173, 184)"}
+    assert ink in driver.execute_script(colours)
     pixel = "return document.querySelector('#va .base').toDataURL()"
     dark = driver.execute_script(pixel)
     click(driver, "#theme")
     assert driver.execute_script(background) == "rgb(255, 255, 255)"
     assert driver.execute_script(pixel) != dark, "the plots are drawn anew"
+    assert ink not in driver.execute_script(colours) and "rgb(26, 29, 33)" in driver.execute_script(colours)
     driver.refresh()
     assert driver.execute_script(background) == "rgb(255, 255, 255)", "the choice is kept"
     light = open_page(text)

@@ -70,12 +70,12 @@ def draw_confusion(
     draw_matrix(right, shares, [[short(value, 2) for value in row] for row in shares], emotions, square=not narrow)
     label_rows(left, counted(emotions, counts.sum(axis=1)))
     label_rows(right, emotions)
-    side_mm = width_mm if narrow else width_mm / 2
+    title_mm = (0.75 if narrow else 0.45) * width_mm
     folds = f"{len(confusion)} fold" + ("s" if len(confusion) > 1 else "")
     left.set(xlabel="predicted", ylabel="majority of the raters")
-    left.set_title(wrapped_title(f"Segments, {folds} together", "shade: share of the row", 0.75 * side_mm))
+    left.set_title(wrapped_title(f"Segments, {folds} together", "shade: share of the row", title_mm))
     right.set(xlabel="predicted")
-    right.set_title(wrapped_title(f"Share of each emotion, mean of {folds}", "shade: share of the row", 0.75 * side_mm))
+    right.set_title(wrapped_title(f"Share of each emotion, mean of {folds}", "shade: share of the row", title_mm))
     if narrow:
         right.set(ylabel="majority of the raters")
     letter_panels((left, right))
