@@ -141,6 +141,16 @@ def test_overlapping_and_cut_text_would_be_found(small):
     assert overlaps(drawn_texts(fig))
 
 
+@pytest.mark.parametrize("width_mm", [84, 174])
+@pytest.mark.parametrize("n", range(1, 15))
+def test_a_legend_of_any_length_fits_the_width(width_mm, n):
+    handles = style.emotion_handles(tuple(f"frustrated {k}" for k in range(n)))
+    fig = style.new_figure(width_mm, 60, "", handles)
+    fig.subplots()
+    box = fig.legends[0].get_window_extent(fig.canvas.get_renderer())
+    assert 0 <= box.x0 and box.x1 <= fig.bbox.x1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_note_stands_on_a_synthetic_corpus_only(name, small, large):
     assert style.SYNTHETIC_REMARK in [text.get_text() for text in drawn_texts(small[name])]

@@ -16,7 +16,6 @@ from erc.report.figures.style import (
     COLUMN_MM,
     GREY,
     INK,
-    MIN_FONT,
     PAPER,
     is_narrow,
     letter_panels,
@@ -78,22 +77,22 @@ def draw_calibration(
     """
     narrow = is_narrow(width_mm)
     dot: dict[str, Any] = dict(color=INK, linestyle="none", marker="o", markersize=4, markeredgewidth=0.8)
+    diagonal: dict[str, Any] = dict(color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
     handles = [
         Line2D([], [], label=f"{FEW} segments or more", **dot),
         Line2D([], [], label="fewer", markerfacecolor=PAPER, **dot),
         Line2D([], [], label="95 % interval", color=INK, linewidth=1),
+        Line2D([], [], label="above: under-, below: over-confident", **diagonal),
     ]
     fig = new_figure(width_mm, 104 if narrow else 84, note, handles)
     top, bottom = fig.subplots(2, 1, height_ratios=(3, 1)) if narrow else fig.subplots(1, 2)
     bins = calibration_bins(hard_label, probs)
-    top.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    top.plot([0, 1], [0, 1], **diagonal)
     for confidence, accuracy, n in zip(*bins, strict=True):
         if n:
             top.vlines(confidence, *wilson_interval(accuracy, n), color=INK, linewidth=1)
-            top.plot(confidence, accuracy, markerfacecolor=PAPER if n < FEW else INK, **dot)
+            top.plot(confidence, accuracy, markerfacecolor=PAPER if n < FEW else INK, clip_on=False, **dot)
     top.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share predicted right", xlabel="probability of the predicted emotion")
-    top.text(0.03, 0.95, "under-confident", transform=top.transAxes, va="top", color=GREY, fontsize=MIN_FONT)
-    top.text(0.97, 0.05, "over-confident", transform=top.transAxes, ha="right", color=GREY, fontsize=MIN_FONT)
     error = expected_calibration_error(hard_label=hard_label, probs=probs, n_bins=N_BINS)
     top.set_title(f"Calibration: ECE {short(error)}, folds together")
     bottom.bar((np.arange(N_BINS) + 0.5) / N_BINS, bins.n, 0.9 / N_BINS, color=GREY)

@@ -28,6 +28,7 @@ from erc.report.figures.style import (
     MIN_FONT,
     PAGE_MM,
     PAPER,
+    SMALLEST_FONT,
     WHITE,
     is_narrow,
     letter_panels,
@@ -205,7 +206,7 @@ def _fold_bars(ax: Axes, parts: dict[str, pd.DataFrame], faces: dict[str, str], 
             for (below, share), (short_name, color) in zip(_stack(members, n_emotions), faces.items(), strict=False):
                 ax.bar(position, share, 0.85, bottom=below, color=color, edgecolor=INK, linewidth=0.4)
                 if share >= LABELLED and n_bars <= 12:
-                    text: dict[str, Any] = dict(ha="center", va="center", fontsize=MIN_FONT - 1, color=_ink_on(color))
+                    text: dict[str, Any] = dict(ha="center", va="center", fontsize=SMALLEST_FONT, color=_ink_on(color))
                     ax.text(position, below + share / 2, short_name, **text)
             places.append(position)
             labels.append(f"{fold}\n{len(members):,}" if n_bars <= 12 else f"{fold}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from erc.report.figures.style import INK, MIN_FONT, PAPER, short_names
+from erc.report.figures.style import INK, MIN_FONT, PAPER, SMALLEST_FONT, short_names
 
 DARK = 0.5
 """Share from which the number of a cell is white."""
@@ -22,13 +23,15 @@ def draw_matrix(ax: Axes, values: np.ndarray, texts: list[list[str]], emotions: 
         values: (K, K) shares, 0 to 1; NaN is as pale as 0.
         texts: A number for each cell.
         emotions: K names of the columns.
-        square: Cells are squares; else they fill the panel.
+        square: Cells are squares; else they fill the panel, and numbers are smaller.
     """
     for (row, column), value in np.ndenumerate(np.nan_to_num(values)):
         # a shade is so much ink, whatever the colour of the page
         ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=INK, alpha=value, linewidth=0))
-        color = PAPER if value > DARK else INK
-        ax.text(column, row, texts[row][column], ha="center", va="center", fontsize=MIN_FONT, color=color)
+        look: dict[str, Any] = dict(
+            color=PAPER if value > DARK else INK, fontsize=MIN_FONT if square else SMALLEST_FONT
+        )
+        ax.text(column, row, texts[row][column], ha="center", va="center", **look)
     n_rows, n_columns = values.shape
     ax.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5), aspect="equal" if square else "auto")
     label_columns(ax, emotions)

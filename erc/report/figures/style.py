@@ -135,6 +135,8 @@ WIDTHS_MM: dict[str, int] = {"column": COLUMN_MM, "page": PAGE_MM}
 
 MIN_FONT = 7  # pt
 
+SMALLEST_FONT = 6  # pt, of numbers and names within cells and bars
+
 INK, PAPER, GREY, FILL, PALE = "#000000", "#FFFFFF", "#6E6E6E", "#8C8C8C", "#D0D0D0"
 """Text and lines; background; less important text; bars; help lines. All but ``FILL`` change with the page's theme."""
 
@@ -262,9 +264,11 @@ def _legend_columns(width_mm: float, handles: Sequence[Artist], options: dict[st
         trial = Figure(figsize=(width_mm / 25.4, 1))
         canvas = FigureCanvasAgg(trial)
         box = trial.legend(handles=handles, loc="lower center", ncols=columns, borderpad=0.2, **options)
-        if box.get_window_extent(canvas.get_renderer()).width <= trial.bbox.width:
+        # some letters are wider at another resolution
+        if box.get_window_extent(canvas.get_renderer()).width <= 0.96 * trial.bbox.width:
             break
-        columns = math.ceil(len(handles) / (math.ceil(len(handles) / columns) + 1))
+        fewer = math.ceil(len(handles) / (math.ceil(len(handles) / columns) + 1))
+        columns = min(fewer, columns - 1)
     return columns
 
 

@@ -2,7 +2,7 @@
 
 const number = (count) => count.toLocaleString("en");
 const DECIMALS = data.vaMax - data.vaMin < 3 ? 2 : 1; // of a rating; of a prediction one more
-const decimal = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
+const decimal = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits).replace("-", "−").replace(/^(−?)0\./, "$1.") : "–");
 const ratedText = (i) => data.dimensions.map((_, k) => decimal(rated(i, k), DECIMALS)).join(" / ");
 const predictedText = (i) => data.dimensions.map((_, k) => decimal(predictedAs(i, k), DECIMALS + 1)).join(" / ");
 const listed = (names) => [names.slice(0, -1).join(", "), ...names.slice(-1)].filter(Boolean).join(" and ");
