@@ -207,7 +207,7 @@ def test_from_a_table_to_a_grid_and_its_table(corpus, cache, tmp_path):
         == 1
     )
     table = (tmp_path / "grid/table.md").read_text(encoding="utf-8")
-    assert "CCC(val)" in table and "CCC(aro)" not in table
+    assert "CCC (valence)" in table and "CCC (arousal)" not in table
     again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert again.returncode == 0 and "Training" not in again.stdout
     command[command.index("--")] = "--folds=2"

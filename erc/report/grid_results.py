@@ -24,9 +24,9 @@ METRICS = {
     "micro_f1": "Micro-F1",
     "macro_f1": "Macro-F1",
     "uar": "UAR",
-    "ccc_arousal": "CCC(aro)",
-    "ccc_valence": "CCC(val)",
-    "ccc_dominance": "CCC(dom)",
+    "ccc_arousal": "CCC (arousal)",
+    "ccc_valence": "CCC (valence)",
+    "ccc_dominance": "CCC (dominance)",
 }
 """Columns of the table; a corpus that does not rate a dimension has no column for it."""
 

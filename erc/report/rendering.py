@@ -83,10 +83,11 @@ def p_text(value: float) -> str:
     return f"p = {short_p(value)}" if is_number else f"p {short_p(value)}"
 
 
-def ends_text(low: float, high: float, with_sign: bool = False) -> str:
-    """Both ends of an interval; – where it is not defined."""
-    show = signed if with_sign else short
-    return NOT_DEFINED if np.isnan(low) else f"{show(low)} to {show(high)}"
+def ends_text(low: float, high: float, with_sign: bool = False, digits: int = 3) -> str:
+    """Both ends of an interval; – where it is not defined. ``digits`` is of ends without a sign."""
+    if np.isnan(low):
+        return NOT_DEFINED
+    return f"{signed(low)} to {signed(high)}" if with_sign else f"{short(low, digits)} to {short(high, digits)}"
 
 
 def table_to_markdown(table: Table) -> str:

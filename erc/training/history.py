@@ -29,7 +29,7 @@ class EpochHistory(pl.Callback):
 
     Attributes:
         rows: One dictionary per epoch: epoch (from 0), step, seconds (since training began, sum over resumed runs),
-            train/loss, train/loss_emotion, train/loss_va (means over segments), valid/<metric>.
+            train/loss, train/loss_emotion, train/loss_va, the same of valid/ (means over segments), valid/<metric>.
         fingerprint: Of the run, see ``erc.training.identity``; it goes into the checkpoint with the rows.
         identity: Content of the run's ``identity.json``; it goes into the checkpoint, too. So a checkpoint says by itself
             which run it is of.
@@ -41,8 +41,8 @@ class EpochHistory(pl.Callback):
         self.fingerprint = ""
         self.identity = ""
         self._seconds_before = 0.0
-        self._sums: dict[str, torch.Tensor] = {}
-        self._n = 0
+        self._train = _Means()
+        self._valid = _Means()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock. A run that was interrupted after it had stopped early takes no further epoch."""
@@ -53,27 +53,40 @@ class EpochHistory(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Resets the means."""
-        self._sums, self._n = {}, 0
+        self._train = _Means()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Adds the batch's losses."""
-        n = len(batch["segment_id"])
-        for name in ("loss", "loss_emotion", "loss_va"):
-            self._sums[name] = self._sums.get(name, 0.0) + n * outputs[name].detach()
-        self._n += n
+        self._train.add(outputs, len(batch["segment_id"]))
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Resets the means."""
+        self._valid = _Means()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Adds the batch's losses."""
+        self._valid.add(outputs, len(batch["segment_id"]))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Adds the epoch's row; the module has ``valid_metrics``, as an ``EmotionModule`` does."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        losses, n = _over_processes(self._sums, self._n)
         row = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "seconds": round(self._seconds_before + time.monotonic() - self._started, 2),
-            **{f"train/{name}": value / max(1, n) for name, value in losses.items()},
+            **{f"train/{name}": value for name, value in self._train.over_processes().items()},
+            **{f"valid/{name}": value for name, value in self._valid.over_processes().items()},
             **{f"valid/{name}": value for name, value in pl_module.valid_metrics.items()},
         }
         self.rows = [*(known for known in self.rows if known["epoch"] < row["epoch"]), row]
@@ -122,11 +135,25 @@ def _is_better(value: float, before: list[float], mode: str) -> bool:
     return value > max(before) if mode == "max" else value < min(before)
 
 
-def _over_processes(sums: dict[str, torch.Tensor], n: int) -> tuple[dict[str, float], int]:
-    """The sums over all processes."""
-    if not torch.distributed.is_initialized():
-        return {name: float(value) for name, value in sums.items()}, n
-    parts = [value.double() for value in sums.values()]
-    together = torch.stack([*parts, torch.full_like(parts[0], n)])
-    torch.distributed.all_reduce(together)
-    return dict(zip(sums, together[:-1].tolist(), strict=True)), int(together[-1])
+class _Means:
+    """Losses of an epoch: means over segments."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, torch.Tensor] = {}
+        self.n = 0
+
+    def add(self, losses: dict[str, torch.Tensor], n: int) -> None:
+        """Adds those of a batch of so many segments."""
+        for name in ("loss", "loss_emotion", "loss_va"):
+            self.sums[name] = self.sums.get(name, 0.0) + n * losses[name].detach()
+        self.n += n
+
+    def over_processes(self) -> dict[str, float]:
+        """The means over all processes."""
+        sums, n = {name: float(value) for name, value in self.sums.items()}, self.n
+        if self.sums and torch.distributed.is_initialized():
+            parts = [value.double() for value in self.sums.values()]
+            together = torch.stack([*parts, torch.full_like(parts[0], n)])
+            torch.distributed.all_reduce(together)
+            sums, n = dict(zip(sums, together[:-1].tolist(), strict=True)), int(together[-1])
+        return {name: value / max(1, n) for name, value in sums.items()}

@@ -95,13 +95,7 @@ class EmotionModule(pl.LightningModule):
             ValueError: The loss is not finite.
         """
         self._segments = batch["segment_id"]
-        prediction = self(batch)
-        losses = self.loss(
-            emotion_logits=prediction.emotion_logits.float(),
-            va=prediction.va.float(),
-            target=batch["target"].float(),
-            va_target=batch["va"].float(),
-        )
+        losses = self._losses(self(batch), batch)
         if not torch.isfinite(losses["loss"]):
             raise ValueError(
                 f"The loss must be finite: got {losses['loss'].item()} at step {self.global_step}, epoch "
@@ -117,6 +111,14 @@ class EmotionModule(pl.LightningModule):
         )
         self.log("loss", losses["loss"], prog_bar=True, logger=False, batch_size=len(batch["segment_id"]))
         return losses
+
+    def _losses(self, prediction: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
+        return self.loss(
+            emotion_logits=prediction.emotion_logits.float(),
+            va=prediction.va.float(),
+            target=batch["target"].float(),
+            va_target=batch["va"].float(),
+        )
 
     def on_after_backward(self) -> None:
         """Checks the gradients of the batch before the optimizer takes its step.
@@ -144,13 +146,18 @@ class EmotionModule(pl.LightningModule):
         """Forgets the last validation's predictions."""
         self._gathered = []
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, torch.Tensor]:
         """Keeps the predictions of one batch.
+
+        Returns:
+            Its losses, which decide nothing.
 
         Raises:
             ValueError: A prediction is not finite.
         """
-        self._gathered.append(self._predicted(batch))
+        prediction = self(batch)
+        self._gathered.append(self._checked(prediction, batch))
+        return self._losses(prediction, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Metrics over the whole fold."""
@@ -179,11 +186,11 @@ class EmotionModule(pl.LightningModule):
         Raises:
             ValueError: A prediction is not finite.
         """
-        self._gathered.append(self._predicted(batch))
+        self._gathered.append(self._checked(self(batch), batch))
 
-    def _predicted(self, batch: Batch) -> dict[str, np.ndarray]:
+    def _checked(self, prediction: Prediction, batch: Batch) -> dict[str, np.ndarray]:
         """Predictions of one batch beside its labels."""
-        found = _as_arrays(self(batch), batch)
+        found = _as_arrays(prediction, batch)
         is_finite = np.isfinite(found["emotion_probs"]).all(axis=1) & np.isfinite(found["pred_va"]).all(axis=1)
         if not is_finite.all():
             raise ValueError(

@@ -70,7 +70,7 @@ def test_the_figures_are_those_of_the_result(copied):
     )  # others than the model's
     result = json.loads((copied / "result.json").read_text(encoding="utf-8"))
     card = model_card(load_model(copied / "model"), copied)
-    for title, metric in {"Weighted-F1": "weighted_f1", "UAR": "uar", "CCC(val)": "ccc_valence"}.items():
+    for title, metric in {"Weighted-F1": "weighted_f1", "UAR": "uar", "CCC (valence)": "ccc_valence"}.items():
         _, own, interval, majority, *_ = cells(card, title)
         assert as_number(own) == pytest.approx(result["selected"]["metrics"][metric], abs=5.01e-4)
         assert as_number(majority) == pytest.approx(result["majority"][metric], abs=5.01e-4)

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 FOLDS = range(5)
 NAMES = ("weighted_f1", "micro_f1", "macro_f1", "uar", "ccc_arousal", "ccc_valence")
 """Order of the table's columns: that of the published one, with macro F1 and UAR added."""
-HEADER = ["", "Weighted-F1", "Micro-F1", "Macro-F1", "UAR", "CCC(aro)", "CCC(val)"]
+HEADER = ["", "Weighted-F1", "Micro-F1", "Macro-F1", "UAR", "CCC (arousal)", "CCC (valence)"]
 SKILL = {"concat_hard": 0.1, "cross_attention_peakl": 0.3, "tensor_mixer_peakl": 0.45}
 OPTIMISM = 0.03125
 """What ``best_epoch_per_metric`` is above ``selected`` in the folders written here."""

@@ -10,6 +10,7 @@ from kemd_columns import PROB, SOFT, VOTES
 from erc.data import KEMD
 from erc.evaluation import predictions
 from erc.labels import hard_label, is_tied
+from erc.report.figures.over_folds import FoldValues
 
 
 def make_votes(rng, n):
@@ -81,6 +82,8 @@ def history(rng, n_epochs):
         {
             "epoch": epoch,
             "train/loss": 2 - 0.05 * epoch,
+            "valid/loss": 2 + 0.01 * (epoch - 2) ** 2,
+            "valid/accuracy": rng.uniform(0.2, 0.9),
             "valid/weighted_f1": None if epoch == 0 else rng.uniform(0.2, 0.9),
             "valid/ccc_arousal": rng.uniform(-0.1, 0.9),
             "valid/ccc_valence": rng.uniform(0, 0.9),
@@ -92,6 +95,8 @@ def history(rng, n_epochs):
 def fold_values(rng, n_rows, n_folds=5):
     names = [f"Tensor Mixer Network, {k} (3/5 folds)" for k in range(n_rows)]
     return {
-        metric: {name: {fold: rng.uniform(0.7, 0.9) for fold in range(n_folds)} for name in names}
-        for metric in ("Weighted-F1", "CCC(aro)", "CCC(val)")
+        metric: {
+            name: FoldValues({fold: rng.uniform(0.7, 0.9) for fold in range(n_folds)}, 0.68, 0.92) for name in names
+        }
+        for metric in ("Weighted-F1", "CCC (arousal)", "CCC (valence)")
     }

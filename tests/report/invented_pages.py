@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from kemd_columns import COLUMNS, PROB, SOFT, TRUTH, VOTES
-from PIL import Image
 
 from erc.data import EMOTIONS, KEMD
 from erc.evaluation import predictions as evaluation_predictions
+from erc.report.figures.style import INK, new_figure
+from erc.report.figures.themed_svg import themed_svg
 from erc.report.page import explorer as page_explorer
+from erc.report.page.sections import Picture
 from erc.report.rendering import Document, Section, Table
 
 PLANTED = "</script><script>window.planted = 1</script><img src=x onerror='window.planted = 1'>"
@@ -23,7 +24,7 @@ PLANTED = "</script><script>window.planted = 1</script><img src=x onerror='windo
 def document(title: str = "grid", name: str = "Concatenation, PeakL") -> Document:
     """A report of two sections, one of each kind."""
     reading = Table(
-        ["", "Weighted-F1", "CCC(aro)"],
+        ["", "Weighted-F1", "CCC (arousal)"],
         [
             ["Tensor Mixer Network, PeakL (2/5 folds)", ".607 ± .078", ".252 ± .058"],
             ["Majority", ".293 ± .046", ".000 ± .000"],
@@ -156,7 +157,11 @@ def data_of(text: str) -> dict:
     return json.loads(Tags(text).scripts["data"])
 
 
-def png(width: int = 4, height: int = 2) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", (width, height), "white").save(stream, "png")
-    return stream.getvalue()
+def picture(text: str = "Weighted-F1") -> Picture:
+    """A figure with that title, alternative text, caption and finding, as it goes into a page."""
+    fig = new_figure(84, 40, text)
+    ax = fig.subplots()
+    ax.plot([0, 1], [0, 1], color=INK)
+    ax.scatter([0.2], [0.4], color="#D55E00", rasterized=True)
+    ax.set_title(text)
+    return Picture("f1", themed_svg(fig, "invented", text), text, text)

@@ -31,7 +31,8 @@ def rng():
 
 
 def labels_of(ax):
-    return [text.get_text() for text in ax.texts]
+    """Texts within a panel, without its letter."""
+    return [text.get_text() for text in ax.texts if text.get_fontweight() != "bold"]
 
 
 @pytest.mark.parametrize("vector", ["pdf", "svg"])
@@ -43,7 +44,7 @@ def test_saved_files_have_their_size_and_are_the_same_again(rng, tmp_path, vecto
     files = {f"{name}.{kind}" for name in ("one", "two") for kind in ("png", vector)}
     assert {path.name for path in tmp_path.iterdir()} == files
     with Image.open(tmp_path / "one.png") as image:
-        assert image.width == pytest.approx(180 / 25.4 * 300, abs=1)
+        assert image.width == pytest.approx(174 / 25.4 * 300, abs=1)
         assert image.info["dpi"][0] == pytest.approx(300, abs=0.1)
     for kind in ("png", vector):
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
@@ -76,13 +77,17 @@ def test_the_command_writes_every_figure_it_has_input_for(grid, capsys):
     assert {path.name for path in out.iterdir()} == {f"{n}.{kind}" for n in drawn for kind in ("png", "pdf")} | {
         "alignment.csv"
     }
-    lines = capsys.readouterr().out.splitlines()
+    said_of_all = capsys.readouterr().out.splitlines()
+    lines = [line for line in said_of_all if not line.startswith(" ")]
     assert len(lines) == len(NAMES)
+    findings = [line.strip() for line in said_of_all if line.startswith(" ")]
+    assert len(findings) > 3 and all(finding.endswith(".") for finding in findings)
+    assert findings == [one.finding for one in draw(grid, out) if one.finding]
     assert [line for line in lines if "left out" in line] == [line for line in lines if line.startswith("corpus ")]
     assert "config.yaml" in next(line for line in lines if line.startswith("corpus "))
     assert said == f"8 figures of Tensor Mixer Network, PeakL (2/5 folds) in {out}"
     with Image.open(out / "map.png") as image:
-        assert image.width == pytest.approx(180 / 25.4 * 300, abs=1)
+        assert image.width == pytest.approx(174 / 25.4 * 300, abs=1)
 
 
 def test_what_was_drawn_is_returned_in_order_and_told_one_by_one(grid, kept):
@@ -106,7 +111,7 @@ def test_alignment_csv_goes_with_the_map(grid, kept):
 
 def test_every_figure_is_one_file_with_a_name_a_text_and_a_caption():
     folder = Path(drawing.__file__).parent
-    shared = {"__init__", "drawing", "spec", "style"}
+    shared = {"__init__", "drawing", "spec", "style", "matrix", "themed_svg"}
     files = {path.stem for path in folder.glob("*.py")} - shared
     modules = {spec.draw.__module__.rsplit(".", 1)[1]: spec for spec in drawing.FIGURES}
     assert set(modules) == files and len(drawing.FIGURES) == len(files)
@@ -206,6 +211,7 @@ def test_embeddings_of_other_segments_are_an_error(grid, kept):
         ({"row": "mlp"}, "one of concat_peakl, tensor_mixer_peakl: got 'mlp'"),
         ({"fold": 4}, r"one of \[0, 1\]: got 4"),
         ({"vector": "eps"}, "pdf or svg"),
+        ({"width": "poster"}, "width must be column or page: got 'poster'"),
     ],
 )
 def test_the_command_names_bad_arguments(grid, arguments, message):

@@ -26,7 +26,7 @@ def test_the_map_shows_every_segment_before_and_after_training(rng):
     mapped = mapped_world(va, vectors, hard)
     fig = embedding_map.draw_map(mapped, KEMD)
     aligned = [projection.align_map(one.xy, va, hard)[0] for one in (mapped.untrained, mapped.trained)]
-    for ax, expected, room in zip(fig.axes, (va, *aligned), (embedding_map.JITTER, 0, 0), strict=True):
+    for ax, expected, room in zip(fig.axes, (va, *aligned), (0.05, 0, 0), strict=True):
         by_emotion = [collection.get_offsets() for collection in ax.collections]
         order = np.argsort(-np.bincount(hard, minlength=7), kind="stable")
         points = np.concatenate(by_emotion)

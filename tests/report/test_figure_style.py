@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import matplotlib
 import numpy as np
@@ -37,8 +38,9 @@ def rng():
     return np.random.default_rng(0)
 
 
-def all_figures(rng, n, note, scale=1):
+def all_figures(rng, n, note, scale=1, width_mm=style.PAGE_MM):
     """Every figure on so many segments; ``scale`` multiplies the counts that are printed."""
+    look = dict(note=note, width_mm=width_mm)
     va, vectors, hard = world(rng, n)
     votes = make_votes(rng, n)
     probs = rng.dirichlet(np.full(7, 0.5), n)
@@ -47,7 +49,6 @@ def all_figures(rng, n, note, scale=1):
     interval = f1_by_emotion_interval(hard, prediction, np.zeros(n), np.arange(n) % 20, 7, 50)
     counts = scale * np.bincount(hard, minlength=7)
     n_epochs = 6 if n < 200 else 30
-    folds_of = [(hard[folds == k], probs[folds == k]) for k in range(5)]
     pred_va = va + rng.normal(0, 0.5, va.shape)
     confusion = scale * figures_confusion.confusions(hard, prediction, folds, 7)
     histories = {fold: history(rng, n_epochs) for fold in range(5)}
@@ -55,14 +56,14 @@ def all_figures(rng, n, note, scale=1):
         "map": embedding_map.draw_map(
             mapped, KEMD, MeanMantel(0.412, 0.003, -0.2, 0.2, 5), LONG_TITLE, "fold 4 (median F1)", note
         ),
-        "peakl": peakl.draw_peakl(votes, votes.argmax(axis=1), KEMD, note=note),
-        "confusion": figures_confusion.draw_confusion(confusion, EMOTIONS, LONG_TITLE, note),
-        "f1": f1.draw_f1(interval, counts, EMOTIONS, LONG_TITLE, note),
-        "calibration": calibration.draw_calibration(folds_of, LONG_TITLE, note),
-        "predictions": valence_arousal.draw_predictions(va, pred_va, hard, folds, KEMD, LONG_TITLE, note),
-        "curves": curves.draw_curves(histories, dict.fromkeys(range(5), 3), LONG_TITLE, note),
-        "folds": over_folds.draw_folds(fold_values(rng, 3 if n < 200 else 9), note),
-        "corpus": corpus_overview.draw_corpus(corpus(rng, n), KEMD, 7.0, note),
+        "peakl": peakl.draw_peakl(votes, votes.argmax(axis=1), KEMD, **look),
+        "confusion": figures_confusion.draw_confusion(confusion, EMOTIONS, LONG_TITLE, **look),
+        "f1": f1.draw_f1(interval, counts, EMOTIONS, LONG_TITLE, **look),
+        "calibration": calibration.draw_calibration(hard, probs, LONG_TITLE, **look),
+        "predictions": valence_arousal.draw_predictions(va, pred_va, hard, folds, KEMD, LONG_TITLE, **look),
+        "curves": curves.draw_curves(histories, dict.fromkeys(range(5), 3), "valid/accuracy", LONG_TITLE, **look),
+        "folds": over_folds.draw_folds(fold_values(rng, 3 if n < 200 else 9), **look),
+        "corpus": corpus_overview.draw_corpus(corpus(rng, n), KEMD, 7.0, **look),
     }
 
 
@@ -77,6 +78,16 @@ def small():
 @pytest.fixture(scope="module")
 def large():
     return all_figures(np.random.default_rng(4), 1500, "", scale=70)
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    return all_figures(np.random.default_rng(3), 110, style.SYNTHETIC_REMARK, width_mm=style.COLUMN_MM)
+
+
+@pytest.fixture(scope="module")
+def narrow_and_large():
+    return all_figures(np.random.default_rng(4), 1500, "", scale=70, width_mm=style.COLUMN_MM)
 
 
 def drawn_texts(fig):
@@ -105,11 +116,11 @@ def overlaps(texts):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("size", ["small", "large", "narrow", "narrow_and_large"])
 def test_text_is_legible_inside_the_page_and_does_not_overlap(name, size, request):
     fig = request.getfixturevalue(size)[name]
     texts = drawn_texts(fig)
-    assert min(text.get_fontsize() for text in texts) >= 7
+    assert min(text.get_fontsize() for text in texts) >= 6
     assert overlaps(texts) == []
     page = fig.bbox
     outside = [
@@ -117,15 +128,26 @@ def test_text_is_legible_inside_the_page_and_does_not_overlap(name, size, reques
     ]
     assert outside == []
     width_mm = fig.get_figwidth() * 25.4
-    assert width_mm == pytest.approx(85 if name in ("f1", "calibration") else 180)
-    assert fig.get_figheight() * 25.4 <= 140
+    is_narrow = size.startswith("narrow") and name != "map"
+    assert width_mm == pytest.approx(84 if is_narrow else 174)
+    assert fig.get_figheight() * 25.4 <= (235 if is_narrow else 145)
 
 
 def test_overlapping_and_cut_text_would_be_found(small):
-    fig = style.new_figure(85, 60, "")
+    fig = style.new_figure(84, 60, "")
     ax = fig.subplots()
     ax.set_xticks(range(40), ["surprise"] * 40)
     assert overlaps(drawn_texts(fig))
+
+
+@pytest.mark.parametrize("width_mm", [84, 174])
+@pytest.mark.parametrize("n", range(1, 15))
+def test_a_legend_of_any_length_fits_the_width(width_mm, n):
+    handles = style.emotion_handles(tuple(f"frustrated {k}" for k in range(n)))
+    fig = style.new_figure(width_mm, 60, "", handles)
+    fig.subplots()
+    box = fig.legends[0].get_window_extent(fig.canvas.get_renderer())
+    assert 0 <= box.x0 and box.x1 <= fig.bbox.x1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,7 +159,8 @@ def test_the_note_stands_on_a_synthetic_corpus_only(name, small, large):
 def test_every_emotion_has_one_colour_and_one_marker(small):
     looks = dict(zip(EMOTIONS, style.looks_of(EMOTIONS), strict=True))
     for name in ("map", "predictions"):
-        for handle in small[name].legends[0].legend_handles:
+        handles = small[name].legends[0].legend_handles
+        for handle in (one for one in handles if "segments" not in one.get_label()):
             emotion = handle.get_label().split()[0]
             assert (handle.get_markerfacecolor(), handle.get_marker()) == (
                 looks[emotion].color,
@@ -149,8 +172,7 @@ def test_every_emotion_has_one_colour_and_one_marker(small):
 
 
 def test_kemd_s_emotions_keep_their_published_looks():
-    # the figures of before other corpora could be read
-    colors = ["#56B4E9", "#CC79A7", "#D55E00", "#BBBBBB", "#E69F00", "#0072B2", "#009E73"]
+    colors = ["#56B4E9", "#994477", "#D55E00", "#BBBBBB", "#F0B020", "#0072B2", "#009E73"]
     assert [(one.color, one.marker) for one in style.looks_of(EMOTIONS)] == list(zip(colors, "^vsoDPX", strict=True))
 
 
@@ -202,6 +224,76 @@ def test_colours_stay_apart_for_colour_blind_readers():
     for loss in (np.eye(3), without_red, without_green):
         seen = (colours**2.2 @ (np.linalg.inv(to_lms) @ loss @ to_lms).T).clip(0, 1) ** (1 / 2.2)
         assert pdist(255 * seen).min() > 25
+
+
+def lab(colours):
+    """CIELAB (1976, D65) of linear RGB colours, (N, 3)."""
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+    )
+    xyz = colours @ to_xyz.T / np.array([0.95047, 1, 1.08883])
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * 841 / 108 + 4 / 29)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+
+
+WITHOUT_GREEN = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+WITHOUT_RED = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+
+
+def nearest(colours, seen):
+    """Smallest CIE 1976 difference of two colours as a reader sees them (Machado, Oliveira and Fernandes, 2009; severity 1)."""
+    rgb = np.array([matplotlib.colors.to_rgb(colour) for colour in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return pdist(lab((linear @ np.array(seen).T).clip(0, 1))).min()
+
+
+@pytest.mark.parametrize("seen", [np.eye(3), WITHOUT_GREEN, WITHOUT_RED], ids=["all colours", "no green", "no red"])
+def test_kemd_s_seven_emotions_stay_20_apart_for_every_reader(seen):
+    assert nearest([look.color for look in style.looks_of(EMOTIONS)], seen) >= 20
+
+
+def test_the_palette_of_okabe_and_ito_with_a_grey_would_not_stay_apart():
+    # what an outside look measured of the palette before: fear and neutral differ by 15 without green
+    okabe_ito = ["#56B4E9", "#CC79A7", "#D55E00", "#BBBBBB", "#E69F00", "#0072B2", "#009E73"]
+    assert nearest(okabe_ito, WITHOUT_GREEN) == pytest.approx(14.6, abs=0.1)
+
+
+LETTERS = {
+    "peakl": "abcde",
+    "confusion": "ab",
+    "f1": "",
+    "calibration": "ab",
+    "predictions": "ab",
+    "curves": "abcdef",
+} | {
+    "folds": "abc",
+    "corpus": "abcd",
+}
+
+
+@pytest.mark.parametrize("name", LETTERS)
+@pytest.mark.parametrize("size", ["small", "narrow"])
+def test_panels_have_bold_letters_at_their_top_left(name, size, request):
+    fig = request.getfixturevalue(size)[name]
+    boxes = drawn_texts(fig)
+    found = {text.get_text(): text for text in boxes if text.get_fontweight() == "bold"}
+    assert sorted(found) == list(LETTERS[name])
+    for text, ax in zip((found[letter] for letter in sorted(found)), fig.axes, strict=False):
+        panel = ax.get_window_extent()
+        assert boxes[text].x1 < panel.x0 + 1 and boxes[text].y0 > panel.y1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", ["small", "narrow_and_large"])
+def test_no_number_has_a_zero_before_its_point(name, size, request):
+    shown = [text.get_text() for text in drawn_texts(request.getfixturevalue(size)[name])]
+    assert [text for text in shown if re.search(r"(^|[^\d,])[-−]?0\.\d", text)] == []
+
+
+def test_a_zero_before_the_point_would_be_found():
+    fig = style.new_figure(84, 60, "")
+    fig.subplots().set(xlim=(0, 1))
+    assert any(re.search(r"(^|[^\d,])[-−]?0\.\d", text.get_text()) for text in drawn_texts(fig))
 
 
 def test_drawing_leaves_the_settings_of_others_alone(rng):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from invented_cells import corpus, fold_values, history, make_votes
 from invented_world import SHARES, world
+from matplotlib.collections import PathCollection
 from sklearn.metrics import confusion_matrix, f1_score
+from statsmodels.stats.proportion import proportion_confint
 
 from erc.data import EMOTIONS, KEMD
 from erc.evaluation import bootstrap, distributions
@@ -25,8 +27,10 @@ from erc.report.figures import (
     f1,
     over_folds,
     peakl,
+    style,
     valence_arousal,
 )
+from erc.report.figures.over_folds import FoldValues
 
 
 @pytest.fixture
@@ -132,7 +136,8 @@ def test_median_fold(values, fold):
 
 
 def labels_of(ax):
-    return [text.get_text() for text in ax.texts]
+    """Texts within a panel, without its letter."""
+    return [text.get_text() for text in ax.texts if text.get_fontweight() != "bold"]
 
 
 def test_confusion_prints_the_counts_and_the_shares(predicted):
@@ -149,49 +154,87 @@ def test_confusion_prints_the_counts_and_the_shares(predicted):
 
 def test_predictions_carry_the_concordance_of_the_table(rng):
     va, _, hard = world(rng)
+    va = va.round(1)
     pred_va, folds = va + rng.normal(0, 0.5, va.shape), np.arange(300) % 3
     for column, ax in enumerate(valence_arousal.draw_predictions(va, pred_va, hard, folds, KEMD).axes):
         cccs = [concordance(truth=va[folds == k, column], prediction=pred_va[folds == k, column]) for k in range(3)]
         assert f"CCC {np.mean(cccs):.3f} ± {np.std(cccs, ddof=1):.3f}".replace("0.", ".") in ax.get_title(loc="left")
-        points = np.concatenate([collection.get_offsets() for collection in ax.collections])
-        assert sorted(map(tuple, points)) == sorted(zip(va[:, column], pred_va[:, column], strict=True))
+        scatters = [collection for collection in ax.collections if isinstance(collection, PathCollection)]
+        points = np.concatenate([np.asarray(scatter.get_offsets()) for scatter in scatters])
+        points = points[np.argsort(points[:, 1])]
+        order = np.argsort(pred_va[:, column])
+        assert points[:, 1] == pytest.approx(pred_va[order, column])
+        step = np.diff(np.unique(va[:, column].round(6))).min()
+        assert np.abs(points[:, 0] - va[order, column]).max() <= step / 2
         assert ax.get_xlim() == ax.get_ylim()
 
 
+def test_jitter_is_the_same_again_and_moves_no_rating_beyond_the_next(rng):
+    ratings = rng.integers(10, 51, 400) / 10
+    moved = valence_arousal.jittered(ratings)
+    assert np.array_equal(moved, valence_arousal.jittered(ratings))
+    assert len(np.unique(moved)) == 400 and np.array_equal(moved.round(1), ratings)
+
+
+def test_lines_of_density_hold_the_shares_that_they_say(rng):
+    x, y = rng.normal(3, 0.5, 5000), rng.normal(3, 0.5, 5000)
+    density, levels = valence_arousal.density_levels(x, y, np.linspace(1, 5, 61))
+    for share, level in zip((0.9, 0.5), levels, strict=True):
+        # of a round normal cloud, the circle of radius sqrt(-2 ln(1 - share)) standard deviations holds that share
+        inside = np.hypot(x - 3, y - 3) <= 0.5 * math.sqrt(-2 * math.log(1 - share))
+        cells = [np.searchsorted(np.linspace(1, 5, 61), part, side="right") - 1 for part in (y, x)]
+        assert (inside == (density[tuple(cells)] >= level)).mean() > 0.93
+
+
 def test_calibration_carries_the_error_of_the_table_and_the_bins(rng):
-    folds = [(rng.integers(0, 7, 80), rng.dirichlet(np.ones(7), 80)) for _ in range(3)]
-    top, bottom = calibration.draw_calibration(folds).axes
-    errors = [distributions.expected_calibration_error(hard_label=hard, probs=probs) for hard, probs in folds]
-    assert f"ECE {np.mean(errors):.3f} ± {np.std(errors, ddof=1):.3f}".replace("0.", ".") in top.get_title(loc="left")
-    bins = calibration.calibration_bins(*(np.concatenate(part) for part in zip(*folds, strict=True)))
+    hard, probs = rng.integers(0, 7, 240), rng.dirichlet(np.ones(7), 240)
+    top, bottom = calibration.draw_calibration(hard, probs).axes
+    error = distributions.expected_calibration_error(hard_label=hard, probs=probs)
+    assert f"ECE {error:.3f}, folds together".replace("0.", ".") in top.get_title(loc="left")
+    bins = calibration.calibration_bins(hard, probs)
     assert [bar.get_height() for bar in bottom.patches] == bins.n.tolist()
-    dots = next(line for line in top.lines if line.get_marker() == "o")
-    assert dots.get_ydata() == pytest.approx(bins.accuracy[bins.n > 0])
+    dots = [line for line in top.lines if line.get_marker() == "o"]
+    has = bins.n > 0
+    assert [line.get_ydata()[0] for line in dots] == pytest.approx(bins.accuracy[has])
+    assert [line.get_markerfacecolor() == style.PAPER for line in dots] == (bins.n[has] < 10).tolist()
+    assert {True, False} == set((bins.n[has] < 10).tolist())
+    for lines, share, n in zip(top.collections, bins.accuracy[has], bins.n[has], strict=True):
+        ends = lines.get_segments()[0][:, 1]
+        assert ends == pytest.approx(proportion_confint(round(share * n), n, method="wilson"))
 
 
 def test_curves_mark_the_selected_epoch(rng):
     histories = {fold: history(rng, 8) for fold in (0, 2)}
-    ax = curves.draw_curves(histories, {0: 5, 2: 7}).axes[2]
+    fig = curves.draw_curves(histories, {0: 5, 2: 7}, "valid/accuracy")
+    titles = ["Training loss", "Validation loss", "Accuracy\n(chose the epoch)", "Weighted-F1", "CCC (arousal)"]
+    assert [ax.get_title(loc="left") for ax in fig.axes] == [*titles, "CCC (valence)"]
+    ax = fig.axes[4]
     marked = [
-        tuple(map(float, (line.get_xdata()[0], line.get_ydata()[0]))) for line in ax.lines if line.get_marker() == "o"
+        tuple(map(float, (line.get_xdata()[0], line.get_ydata()[0])))
+        for line in ax.lines
+        if line.get_linestyle() == "None"
     ]
+    assert len({line.get_marker() for line in ax.lines}) == 2  # one marker for each fold
     assert marked == [(6, histories[0][5]["valid/ccc_arousal"]), (8, histories[2][7]["valid/ccc_arousal"])]
 
 
 def test_folds_show_every_value_and_the_mean(rng):
     values = fold_values(rng, 3, 4)
-    name = next(iter(values["CCC(aro)"]))
-    del values["CCC(aro)"][name][2]  # an unfinished row
+    name = next(iter(values["CCC (arousal)"]))
+    del values["CCC (arousal)"][name].by_fold[2]  # an unfinished row
     for (_, by_row), ax in zip(values.items(), over_folds.draw_folds(values).axes, strict=True):
         dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "o"])
-        expected = [value for by_fold in by_row.values() for value in by_fold.values()]
-        assert sorted(dots[~np.isnan(dots)]) == sorted(expected)
-        means = [np.mean(list(by_fold.values())) for by_fold in by_row.values()]
+        expected = [value for row in by_row.values() for value in row.by_fold.values()]
+        assert sorted(dots) == sorted(expected)
+        means = [np.mean(list(row.by_fold.values())) for row in by_row.values()]
+        assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "D"] == pytest.approx(means)
+        ends = [tuple(line.get_xdata()) for line in ax.lines if line.get_marker() == "None"]
+        assert ends == [(row.low, row.high) for row in by_row.values()]  # and no line joins the dots
         assert labels_of(ax) == [f"{mean:.3f}".lstrip("0") for mean in means]
 
 
 def test_a_metric_that_is_undefined_everywhere_is_drawn_as_nothing():
-    ax = over_folds.draw_folds({"CCC(aro)": {"one": {0: math.nan, 1: math.nan}}}).axes[0]
+    ax = over_folds.draw_folds({"CCC (arousal)": {"one": FoldValues({0: math.nan, 1: math.nan})}}).axes[0]
     assert labels_of(ax) == ["–"]
 
 
@@ -204,13 +247,20 @@ def test_f1_of_an_absent_emotion_is_left_out():
 def test_peakl_prints_means_before_and_after_and_one_segment(rng):
     votes = make_votes(rng, 200)
     soft, hard = votes / 10, votes.argmax(axis=1)
-    before, after, _, bars, gains = peakl.draw_peakl(votes, hard, KEMD, example=np.array([6, 4, 0, 0, 0, 0, 0])).axes
+    before, after, patterns, bars, gains = peakl.draw_peakl(
+        votes, hard, KEMD, example=np.array([6, 4, 0, 0, 0, 0, 0])
+    ).axes
     for ax, values in ((before, soft), (after, peak_label(soft))):
         assert [float(text) for text in labels_of(ax)] == pytest.approx(
             peakl.mean_distributions(values, hard).ravel(), abs=0.005 + 1e-9
         )
     heights = np.array([bar.get_height() for bar in bars.patches]).reshape(3, -1)[:, :2]
     assert heights == pytest.approx(np.array([[1, 0], [0.6, 0.4], [0.620149, 0.379851]]), abs=1e-6)
+    # the pair that the authors printed: (.9, .1) becomes (.939, .061)
+    ends = [line.get_xdata().tolist() for line in patterns.lines if len(line.get_xdata()) == 2]
+    assert ends[1] == pytest.approx([0.9, 0.939436], abs=1e-6)
+    assert ends[0] == pytest.approx([0.1, 0.060564], abs=1e-6)
+    assert patterns.get_yticklabels()[0].get_text() == "9-1"
     means = {int(line.get_xdata()[0]): line.get_ydata()[0] for line in gains.lines if line.get_marker() == "o"}
     assert means == pytest.approx({level: values.mean() for level, values in peakl.moved_mass(votes, 10).items()})
     assert bars.get_title(loc="left") == "One segment, votes 6-4"

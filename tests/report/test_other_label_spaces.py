@@ -63,7 +63,7 @@ def test_a_result_of_another_label_space_has_its_metrics_only_and_reads_back(tmp
 def test_tables_have_the_columns_of_the_label_space_and_no_nan(grids, name, tmp_path):
     space = SPACES[name]
     text = tables.save_tables(tmp_path, tables.make_tables(grid_results.load(grids[name]), n_resamples=50))
-    titles = {"CCC(val)": "valence", "CCC(aro)": "arousal", "CCC(dom)": "dominance"}
+    titles = {"CCC (valence)": "valence", "CCC (arousal)": "arousal", "CCC (dominance)": "dominance"}
     for title, dimension in titles.items():
         assert (title in text) == (dimension in space.dimensions), title
         assert (title in (tmp_path / "table.tex").read_text()) == (dimension in space.dimensions), title

@@ -182,7 +182,7 @@ def test_one_command_writes_tables_figures_and_a_page(sample_grid, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["figures", "index.html"]
     text = (out / "index.html").read_text(encoding="utf-8")
     assert len(text) < 15e6
-    assert text.count("<img ") == len(list((out / "figures").glob("*.png")))
+    assert text.count('<svg role="img"') == len(list((out / "figures").glob("*.png")))
     for title in ("arranged as the raters arrange them", "Agreement of the raters", "python -m erc report"):
         assert title in text
     assert all(transcript not in text for transcript in transcripts_of(sample_grid))

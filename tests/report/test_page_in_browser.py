@@ -8,14 +8,13 @@ import time
 import numpy as np
 import pytest
 from browsing import actions, apart, bring, choose, click, point, press, state, text_of
-from invented_pages import DOCUMENT, PLANTED, document, explorer, png
+from invented_pages import DOCUMENT, PLANTED, document, explorer, picture
 from kemd_columns import PROB, VOTES
 from scipy.stats import entropy
 
 from erc.data import EMOTIONS
 from erc.report.page import html as page_html, media as page_media
 from erc.report.page.answer import Answer
-from erc.report.page.sections import Picture
 from erc.report.rendering import Table
 
 
@@ -202,15 +201,22 @@ def test_the_plots_are_usable_by_keyboard(open_page):
 
 @pytest.mark.slow
 def test_colours_follow_the_system_and_the_button(open_page):
-    text = page_html.render(DOCUMENT, explorer())
+    text = page_html.render(DOCUMENT, explorer(), pictures=[picture()])
     background = "return getComputedStyle(document.body).backgroundColor"
     driver = open_page(text, dark=True)
     assert driver.execute_script(background) == "rgb(20, 23, 27)"
+    # all colours of a figure: of text, which has none of its own, of lines, and of what is behind them
+    colours = """return [...new Set([...document.querySelectorAll('.figure svg *')].flatMap(
+        (one) => [getComputedStyle(one).fill, getComputedStyle(one).stroke]))].sort()"""
+    ink = "rgb(232, 234, 237)"
+    assert set(driver.execute_script(colours)) <= {ink, "none", "rgb(165, 173, 184)"}
+    assert ink in driver.execute_script(colours)
     paper = "return document.querySelector('#va .bg').style.fill"
     dark = driver.execute_script(paper)
     click(driver, "#theme")
     assert driver.execute_script(background) == "rgb(255, 255, 255)"
     assert driver.execute_script(paper) != dark, "the plots are drawn anew"
+    assert ink not in driver.execute_script(colours) and "rgb(26, 29, 33)" in driver.execute_script(colours)
     driver.refresh()
     assert driver.execute_script(background) == "rgb(255, 255, 255)", "the choice is kept"
     light = open_page(text)
@@ -219,8 +225,7 @@ def test_colours_follow_the_system_and_the_button(open_page):
 
 @pytest.mark.slow
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page):
-    picture = Picture("f1", "A figure", "What it shows", png(900, 400))
-    driver = open_page(page_html.render(DOCUMENT, explorer(), pictures=[picture]), width=360, height=740, phone=True)
+    driver = open_page(page_html.render(DOCUMENT, explorer(), pictures=[picture()]), width=360, height=740, phone=True)
     assert driver.execute_script("return document.documentElement.scrollWidth") == 360
     i = apart(driver, "map")
     place = driver.execute_script("return report.at('map', arguments[0])", i)
@@ -243,7 +248,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page):
     assert driver.execute_script(small) == 0, "large enough for a finger"
     click(driver, "#close")
     click(driver, ".figure .enlarge")
-    large = driver.find_element("css selector", "#large img")
+    large = driver.find_element("css selector", "#large svg")
     assert large.is_displayed() and large.size["width"] >= 900
     click(driver, "#large form button")
     assert not large.is_displayed()

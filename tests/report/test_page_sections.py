@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from invented_pages import DOCUMENT, explorer, png, write_grid
+from invented_pages import DOCUMENT, explorer, picture, write_grid
 
 from erc.report import grid_results
 from erc.report.arrangement import AlignmentRow
@@ -39,15 +39,17 @@ def test_what_the_report_is_of_stands_at_its_top(grid):
 
 
 def test_a_figure_that_is_left_out_leaves_a_line(tmp_path):
-    for name in ("folds", "stale"):
-        Path(tmp_path, f"{name}.png").write_bytes(png(2200, 1100))
-    drawn = [Drawn("folds", tmp_path / "folds.png"), Drawn("corpus", None, "no corpora <here>")]
+    svg = picture().svg
+    drawn = [
+        Drawn("folds", tmp_path / "folds.png", finding="A is ahead.", svg=svg),
+        Drawn("corpus", None, "no corpora <here>"),
+    ]
     pictures, missing = page_sections.pictures_of(drawn)
     spec = drawing.spec_of("folds")
-    assert [one[:3] for one in pictures] == [("folds", spec.alt, spec.caption)]
+    assert pictures == [("folds", svg, spec.caption, "A is ahead.")]
     assert missing == ["Figure corpus is missing: no corpora <here>"]
     text = page_html.render(DOCUMENT, explorer(), pictures=pictures, missing=missing)
-    assert 'width="960" height="480" alt="Dot plot of weighted F1' in text
+    assert f"{svg}</button><figcaption><b>A is ahead.</b> {spec.caption}</figcaption>" in text
     assert "Figure corpus is missing: no corpora &lt;here&gt;" in text
 
 

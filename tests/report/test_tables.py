@@ -239,7 +239,7 @@ def test_a_metric_that_a_fold_does_not_define_shows_a_dash_and_no_figure(tmp_pat
         write_cell(tmp_path, "tensor_mixer_peakl", fold, table, selected=selected, best_epoch_per_metric={})
     found = read_markdown(tables.write_tables(str(tmp_path), n_resamples=5))
     line = dict(zip(found[SELECTED][0], found[SELECTED][1], strict=True))
-    assert line["CCC(aro)"] == "–" and " ± " in line["CCC(val)"]
+    assert line["CCC (arousal)"] == "–" and " ± " in line["CCC (valence)"]
     assert set(found[BEST][1][1:]) == {"–"}
     published = found["Beside the published figures, reading `best_epoch_per_metric`"]
     assert all(line[3:] == ["–", "–"] for line in published[1:])
@@ -256,7 +256,7 @@ def test_a_human_figure_that_is_not_defined_shows_a_dash(tmp_path):
         human = {"weighted_f1": None, "ccc_valence": 0.25, "ccc_arousal": 0.375}
         write_cell(tmp_path, "concat_hard", fold, table_of("concat_hard", fold), human=human)
     text = tables.write_tables(str(tmp_path), n_resamples=5)
-    assert "Human: weighted F1 –, CCC(aro) .375, CCC(val) .250" in text
+    assert "Human: weighted F1 –, CCC (arousal) .375, CCC (valence) .250" in text
 
 
 def test_figures_of_ten_and_more_keep_their_digits(tmp_path):
@@ -290,7 +290,7 @@ def test_the_distribution_table_is_of_every_seed_and_ends_with_the_humans(text):
     pairs = [shown_pair([np.mean([one[name] for one in of_fold]) for of_fold in per_fold]) for name in names]
     assert lines[2] == [TITLES[2], *(pair if "nan" not in pair else "–" for pair in pairs)]
     # .5 + fold / 64 over five folds
-    assert lines[3][0] == f"Human: weighted F1 {shown(0.5 + 2 / 64)}, CCC(aro) .375, CCC(val) .250"
+    assert lines[3][0] == f"Human: weighted F1 {shown(0.5 + 2 / 64)}, CCC (arousal) .375, CCC (valence) .250"
 
 
 def test_the_second_distribution_table_is_of_disagreement_and_ends_with_halves_of_the_raters(text, out):

@@ -43,6 +43,10 @@ def run_epoch(history: EpochHistory, epoch: int, losses: dict[int, float], valid
     for n, value in losses.items():
         outputs = {name: torch.tensor(value) for name in ("loss", "loss_emotion", "loss_va")}
         history.on_train_batch_end(trainer, module, outputs, {"segment_id": ["x"] * n}, 0)
+    history.on_validation_start(trainer, module)
+    for n, value in losses.items():
+        outputs = {name: torch.tensor(2 * value) for name in ("loss", "loss_emotion", "loss_va")}
+        history.on_validation_batch_end(trainer, module, outputs, {"segment_id": ["x"] * n}, 0)
     history.on_validation_end(trainer, module)
 
 
@@ -60,6 +64,8 @@ def test_a_row_per_epoch_holds_means_over_segments(two_epochs):
     # (8 x 2 + 2 x 7) / 10; a mean over batches would be 4.5
     assert first["train/loss"] == first["train/loss_emotion"] == first["train/loss_va"] == 3.0
     assert second["train/loss"] == 1.0
+    assert (first["valid/loss"], second["valid/loss"]) == (6.0, 2.0)
+    assert first["valid/loss_emotion"] == first["valid/loss_va"] == 6.0
     assert (first["epoch"], second["epoch"], second["step"]) == (0, 1, 4)
     assert 0 <= first["seconds"] <= second["seconds"]
     assert second["valid/accuracy"] == 0.5

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import binomtest
 
-from erc.evaluation import as_same_length, expected_calibration_error
+from erc.evaluation import Interval, as_same_length, cluster_bootstrap, expected_calibration_error
 from erc.report.figures.spec import FigureSpec, GridView
-from erc.report.figures.style import COLUMN_MM, GREY, INK, MIN_FONT, new_figure, styled, wrapped_title
-from erc.report.rendering import mean_std_text
+from erc.report.figures.style import (
+    COLUMN_MM,
+    GREY,
+    INK,
+    PAPER,
+    is_narrow,
+    letter_panels,
+    new_figure,
+    styled,
+    wrapped_title,
+)
+from erc.report.rendering import ends_text, short
 
 N_BINS = 15
+
+FEW = 10
+"""A bin of fewer segments has a hollow dot."""
 
 
 class Bins(NamedTuple):
@@ -38,47 +53,98 @@ def calibration_bins(hard_label: np.ndarray, probs: np.ndarray, n_bins: int = N_
     return Bins(mean_confidence, accuracy, n)
 
 
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """95 % interval of a share of ``n`` independent segments (Wilson, 1927)."""
+    found = binomtest(round(share * n), n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
 @styled
-def draw_calibration(folds: list[tuple[np.ndarray, np.ndarray]], title: str = "", note: str = "") -> Figure:
-    """Accuracy by confidence over all folds, the number of segments in each bin, and the ECE of the table.
+def draw_calibration(
+    hard_label: np.ndarray, probs: np.ndarray, title: str = "", note: str = "", width_mm: float = COLUMN_MM
+) -> Figure:
+    """Accuracy by confidence with intervals, the number of segments in each bin, and the ECE, all over the same segments.
 
     Args:
-        folds: hard_label (N,) and probabilities (N, K) of each fold's untied segments.
+        hard_label: (N,) of the untied segments of all folds.
+        probs: (N, K) probabilities.
         title: Which row.
         note: Grey remark at the bottom.
+        width_mm: In print; a narrow figure has the histogram below.
 
     Returns:
-        85 mm x 92 mm.
+        104 mm high where it is narrow, else 84 mm.
     """
-    fig = new_figure(COLUMN_MM, 92, note)
-    top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    hard_label, all_probs = (np.concatenate(part) for part in zip(*folds, strict=True))
-    bins = calibration_bins(hard_label, all_probs)
-    errors = [expected_calibration_error(hard_label=hard, probs=probs, n_bins=N_BINS) for hard, probs in folds]
-    has = bins.n > 0
-    top.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
-    top.vlines(bins.confidence[has], bins.confidence[has], bins.accuracy[has], color=INK, linewidth=1)
-    top.plot(bins.confidence[has], bins.accuracy[has], "o", color=INK, markersize=4)
-    top.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share predicted right")
-    top.text(0.03, 0.95, "under-confident", transform=top.transAxes, va="top", color=GREY, fontsize=MIN_FONT)
-    top.text(0.97, 0.05, "over-confident", transform=top.transAxes, ha="right", color=GREY, fontsize=MIN_FONT)
-    top.set_title(wrapped_title(f"Calibration: ECE {mean_std_text(np.array(errors))}", title))
+    narrow = is_narrow(width_mm)
+    dot: dict[str, Any] = dict(color=INK, linestyle="none", marker="o", markersize=4, markeredgewidth=0.8)
+    diagonal: dict[str, Any] = dict(color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+    handles = [
+        Line2D([], [], label=f"{FEW} segments or more", **dot),
+        Line2D([], [], label="fewer", markerfacecolor=PAPER, **dot),
+        Line2D([], [], label="95 % interval", color=INK, linewidth=1),
+        Line2D([], [], label="above: under-, below: over-confident", **diagonal),
+    ]
+    fig = new_figure(width_mm, 104 if narrow else 84, note, handles)
+    top, bottom = fig.subplots(2, 1, height_ratios=(3, 1)) if narrow else fig.subplots(1, 2)
+    bins = calibration_bins(hard_label, probs)
+    top.plot([0, 1], [0, 1], **diagonal)
+    for confidence, accuracy, n in zip(*bins, strict=True):
+        if n:
+            top.vlines(confidence, *wilson_interval(accuracy, n), color=INK, linewidth=1)
+            top.plot(confidence, accuracy, markerfacecolor=PAPER if n < FEW else INK, clip_on=False, **dot)
+    top.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share predicted right", xlabel="probability of the predicted emotion")
+    error = expected_calibration_error(hard_label=hard_label, probs=probs, n_bins=N_BINS)
+    top.set_title(f"Calibration: ECE {short(error)}, folds together")
     bottom.bar((np.arange(N_BINS) + 0.5) / N_BINS, bins.n, 0.9 / N_BINS, color=GREY)
-    bottom.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    bottom.set(xlabel="probability of the predicted emotion", ylabel="segments")
+    bottom.yaxis.set_major_locator(MaxNLocator(3 if narrow else 5, integer=True))
+    bottom.set(xlim=(0, 1), xlabel="probability of the predicted emotion", ylabel="segments")
+    bottom.set_title("Segments in each bin")
+    letter_panels((top, bottom))
+    if title:
+        fig.suptitle(wrapped_title(title, "", width_mm), x=0.01, ha="left")
     fig.align_ylabels()
     return fig
 
 
+def gap_interval(hard_label: np.ndarray, probs: np.ndarray, dialogues: np.ndarray, n_resamples: int) -> Interval:
+    """Mean probability of the predicted emotion minus the share predicted right, with its interval over dialogues."""
+    gap = probs.max(axis=1) - (probs.argmax(axis=1) == hard_label)
+    together = np.zeros(len(gap), dtype=int)
+    return cluster_bootstrap(lambda chosen: float(gap[chosen].mean()), together, dialogues, n_resamples)
+
+
+def finding_of(hard_label: np.ndarray, probs: np.ndarray, gap: Interval) -> str:
+    """Whether the model is over- or under-confident; empty where the interval of ``gap_interval`` holds 0."""
+    low, high = float(gap.low), float(gap.high)
+    if not (low > 0 or high < 0):
+        return ""
+    ends = ends_text(*((low, high) if low > 0 else (-high, -low)), digits=2)
+    return (
+        f"The model is {'over' if low > 0 else 'under'}-confident: the mean probability is {short(probs.max(axis=1).mean(), 2)} "
+        f"and {short((probs.argmax(axis=1) == hard_label).mean(), 2)} of the predictions are right (95 % interval of the "
+        f"difference {ends})."
+    )
+
+
 def _from_grid(grid: GridView) -> Figure:
-    prob = grid.row.columns.prob
-    folds = [(part["hard_label"].to_numpy(), part[prob].to_numpy()) for _, part in grid.untied.groupby("fold")]
-    return draw_calibration(folds, grid.title, grid.note_on_votes)
+    truth, _ = grid.truth_and_prediction
+    return draw_calibration(truth, grid.probs, grid.title, grid.note_on_votes, grid.width_mm)
+
+
+def _finding(grid: GridView) -> str:
+    truth, _ = grid.truth_and_prediction
+    gap = gap_interval(truth, grid.probs, grid.untied["dialogue"].to_numpy(), grid.n_resamples)
+    return finding_of(truth, grid.probs, gap)
 
 
 FIGURE = FigureSpec(
     name="calibration",
-    alt="Reliability diagram above a histogram of the predicted probabilities",
-    caption="Share of right predictions by the probability that the model gave them; below, the number of segments.",
+    alt="Reliability diagram with intervals, and a histogram of the predicted probabilities",
+    caption=(
+        "Share of right predictions by the probability that the model gave them, and the number of segments in each bin. Points, "
+        "intervals (Wilson, segments taken as independent) and ECE are over the segments of all folds together; the ECE of the "
+        "table is the mean over folds."
+    ),
     draw=_from_grid,
+    finding=_finding,
 )

@@ -6,17 +6,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from erc.evaluation import as_same_length, confusion_sums
+from erc.report.figures.matrix import count_text, draw_matrix, label_rows
 from erc.report.figures.spec import FigureSpec, GridView
 from erc.report.figures.style import (
     PAGE_MM,
-    count_text,
     counted,
-    draw_matrix,
-    label_rows,
+    is_narrow,
+    letter_panels,
     new_figure,
-    share_text,
     styled,
+    wrapped_title,
 )
+from erc.report.rendering import short
+
+MIN_SEGMENTS = 10
+"""The finding speaks of emotions with so many segments or more."""
 
 
 def confusions(truth: np.ndarray, prediction: np.ndarray, folds: np.ndarray, n_emotions: int) -> np.ndarray:
@@ -38,7 +42,13 @@ def row_shares(confusion: np.ndarray) -> np.ndarray:
 
 
 @styled
-def draw_confusion(confusion: np.ndarray, emotions: tuple[str, ...], title: str = "", note: str = "") -> Figure:
+def draw_confusion(
+    confusion: np.ndarray,
+    emotions: tuple[str, ...],
+    title: str = "",
+    note: str = "",
+    width_mm: float = PAGE_MM,
+) -> Figure:
     """Counts over all folds, and each emotion's shares (mean over folds).
 
     Args:
@@ -46,32 +56,67 @@ def draw_confusion(confusion: np.ndarray, emotions: tuple[str, ...], title: str 
         emotions: K names.
         title: Which row.
         note: Grey remark at the bottom.
+        width_mm: In print; a narrow figure has one matrix below the other.
 
     Returns:
-        180 mm x 86 mm.
+        92 mm high on seven emotions; about 125 mm where it is narrow.
     """
-    fig = new_figure(PAGE_MM, 86, note)
-    left, right = fig.subplots(1, 2)
+    narrow = is_narrow(width_mm)
+    fig = new_figure(width_mm, 40 + 12 * max(len(emotions), 4) if narrow else 92, note)
+    left, right = fig.subplots(2, 1) if narrow else fig.subplots(1, 2)
     counts, shares = confusion.sum(axis=0), row_shares(confusion)
     n_texts = [[count_text(n, len(emotions)) for n in row] for row in counts]
-    draw_matrix(left, row_shares(counts[None]), n_texts, emotions)  # the shades are shares here, too
-    draw_matrix(right, shares, [[share_text(value) for value in row] for row in shares], emotions)
+    draw_matrix(left, row_shares(counts[None]), n_texts, emotions, square=not narrow)
+    draw_matrix(right, shares, [[short(value, 2) for value in row] for row in shares], emotions, square=not narrow)
     label_rows(left, counted(emotions, counts.sum(axis=1)))
     label_rows(right, emotions)
+    title_mm = (0.75 if narrow else 0.45) * width_mm
     folds = f"{len(confusion)} fold" + ("s" if len(confusion) > 1 else "")
     left.set(xlabel="predicted", ylabel="majority of the raters")
-    left.set_title(f"Segments, {folds} together")
+    left.set_title(wrapped_title(f"Segments, {folds} together", "shade: share of the row", title_mm))
     right.set(xlabel="predicted")
-    right.set_title(f"Share of each emotion, mean of {folds}")
+    right.set_title(wrapped_title(f"Share of each emotion, mean of {folds}", "shade: share of the row", title_mm))
+    if narrow:
+        right.set(ylabel="majority of the raters")
+    letter_panels((left, right))
     if title:
-        fig.suptitle(title, x=0.01, ha="left")
+        fig.suptitle(wrapped_title(title, "", width_mm), x=0.01, ha="left")
     return fig
 
 
+def finding_of(confusion: np.ndarray, emotions: tuple[str, ...]) -> str:
+    """Which emotion is recognised best, and the most frequent confusion, from (K, K) counts of all folds.
+
+    Empty where fewer than two emotions have ``MIN_SEGMENTS`` segments.
+    """
+    totals = confusion.sum(axis=1)
+    known = totals >= MIN_SEGMENTS
+    if known.sum() < 2:
+        return ""
+    shares = np.where(known[:, None], confusion / np.maximum(totals, 1)[:, None], -1.0)
+    best = int(shares.diagonal().argmax())
+    text = f"{emotions[best].capitalize()} is recognised best ({short(shares[best, best], 2)} of its {totals[best]:,} segments)"
+    np.fill_diagonal(shares, -1.0)
+    true, predicted = (int(index) for index in np.unravel_index(shares.argmax(), shares.shape))
+    if shares[true, predicted] <= 0:
+        return f"{text}."
+    return (
+        f"{text}; the most frequent confusion is {emotions[true]} predicted as {emotions[predicted]} "
+        f"({short(shares[true, predicted], 2)} of {totals[true]:,})."
+    )
+
+
+def _counts(grid: GridView) -> np.ndarray:
+    folds = grid.untied["fold"].to_numpy()
+    return confusions(*grid.truth_and_prediction, folds, grid.label_space.n_emotions)
+
+
 def _from_grid(grid: GridView) -> Figure:
-    emotions = grid.label_space.emotions
-    counts = confusions(*grid.truth_and_prediction, grid.untied["fold"].to_numpy(), len(emotions))
-    return draw_confusion(counts, emotions, grid.title, grid.note_on_votes)
+    return draw_confusion(_counts(grid), grid.label_space.emotions, grid.title, grid.note_on_votes, grid.width_mm)
+
+
+def _finding(grid: GridView) -> str:
+    return finding_of(_counts(grid).sum(axis=0), grid.label_space.emotions)
 
 
 FIGURE = FigureSpec(
@@ -79,4 +124,5 @@ FIGURE = FigureSpec(
     alt="Two confusion matrices of the emotions: counts and shares",
     caption="Raters' majority by predicted emotion, untied segments of all folds: counts, and shares of each emotion.",
     draw=_from_grid,
+    finding=_finding,
 )

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from erc.data import NO_SPLIT
 from erc.labels import NO_LABEL, LabelSpace, has_votes
+from erc.report.figures.matrix import label_columns
 from erc.report.figures.spec import FigureSpec, GridView
 from erc.report.figures.style import (
+    BLACK,
     CORPUS_TITLES,
     FILL,
     GREY,
     INK,
     MIN_FONT,
     PAGE_MM,
-    label_columns,
+    PAPER,
+    SMALLEST_FONT,
+    WHITE,
+    is_narrow,
+    letter_panels,
     looks_of,
     new_figure,
+    short_names,
     styled,
 )
 from erc.report.finished_run import Run
@@ -37,13 +46,23 @@ LETTERS_IN_LINE = 45
 N_TENTHS = 10
 """Steps of the agreement of raters whose number differs."""
 
+FOLD_PAD = 13
+"""Room between the bars of the folds and their title, for the names of the corpora; pt."""
+
+LABELLED = 0.08
+"""Share from which a part of a bar has its emotion's name in it."""
+
 HATCHES = (None, "////", "....", "xxxx", "----")
 """Of the corpora, in the order of their names."""
 
 
 @styled
 def draw_corpus(
-    table: pd.DataFrame, label_space: LabelSpace, cut_seconds: float | None = None, note: str = ""
+    table: pd.DataFrame,
+    label_space: LabelSpace,
+    cut_seconds: float | None = None,
+    note: str = "",
+    width_mm: float = PAGE_MM,
 ) -> Figure:
     """Votes, agreement, durations and folds of the corpora.
 
@@ -53,27 +72,33 @@ def draw_corpus(
         label_space: Of the corpora.
         cut_seconds: Length of the model's input, in seconds; None where nothing is cut.
         note: Grey remark at the bottom.
+        width_mm: In print; in a narrow figure the plots stand one below the other.
 
     Returns:
-        180 mm x 138 mm.
+        138 mm high; 206 mm where it is narrow.
     """
     emotions = label_space.emotions
-    faces = dict(zip(emotions, (look.color for look in looks_of(emotions)), strict=True)) | {"tied": "white"}
+    faces = dict(zip(emotions, (look.color for look in looks_of(emotions)), strict=True)) | {"tied": PAPER}
     if (table["hard_label"] == NO_LABEL).any():
         faces["no votes"] = GREY
     handles = [Patch(facecolor=color, edgecolor=INK, linewidth=0.5, label=name) for name, color in faces.items()]
-    fig = new_figure(PAGE_MM, 138, note, handles)
-    (ax_votes, ax_agreement), (ax_seconds, ax_folds) = fig.subplots(2, 2)
+    narrow = is_narrow(width_mm)
+    fig = new_figure(width_mm, 206 if narrow else 138, note, handles)
+    panels = (fig.subplots(4, 1) if narrow else fig.subplots(2, 2)).ravel()
+    ax_votes, ax_agreement, ax_seconds, ax_folds = panels
     parts = {name: part for name, part in table.groupby("corpus", sort=True)}
     hatches = dict(zip(parts, itertools.cycle(HATCHES), strict=False))
     _vote_bars(ax_votes, parts, hatches, emotions)
     _agreement_bars(ax_agreement, parts, hatches, label_space)
     _durations(ax_seconds, parts, hatches, cut_seconds)
-    _fold_bars(ax_folds, parts, list(faces.values()), len(emotions))
+    names = [*short_names(emotions), "tied", "none"]
+    _fold_bars(ax_folds, parts, dict(zip(names, faces.values(), strict=False)), len(emotions))
     for ax in (ax_votes, ax_agreement, ax_seconds):
         ax.yaxis.set_major_locator(MaxNLocator(5))
     for ax in (ax_votes, ax_agreement, ax_seconds, ax_folds):
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    letter_panels(panels[:3])
+    letter_panels([ax_folds], pad=FOLD_PAD, first=3)
     return fig
 
 
@@ -90,7 +115,7 @@ def _sides(parts: dict[str, pd.DataFrame], hatches: dict) -> Iterator[tuple[np.n
 def _corpus_handles(hatches: dict) -> list[Patch]:
     return [
         Patch(
-            facecolor="white" if hatch else FILL,
+            facecolor=PAPER if hatch else FILL,
             edgecolor=INK,
             linewidth=0.5,
             hatch=hatch,
@@ -125,7 +150,7 @@ def _agreement_bars(ax: Axes, parts: dict[str, pd.DataFrame], hatches: dict, lab
         most = votes.max(axis=1)
         levels = most if n_raters else N_TENTHS * most // votes.sum(axis=1)
         agreeing = np.bincount(levels, minlength=last + 1)[first:] / len(votes)
-        color = "white" if style["hatch"] else FILL
+        color = PAPER if style["hatch"] else FILL
         ax.bar(np.arange(first, last + 1) + shift, agreeing, color=color, **style)
     ax.legend(handles=_corpus_handles(hatches), loc="upper left")
     ax.margins(y=0.25)
@@ -154,12 +179,12 @@ def _durations(ax: Axes, parts: dict[str, pd.DataFrame], hatches: dict, cut_seco
             linewidth=1,
             label=f"{CORPUS_TITLES.get(name, name)}: median {part['seconds'].median():.1f} s{longer}",
         )
-    ax.set_ylim(0, ax.get_ylim()[1] / 0.75)  # room for the legend
+    ax.set_ylim(0, ax.get_ylim()[1] / 0.65)  # room for the legend
     if cut_seconds is not None:
-        ax.axvline(cut_seconds, ymax=0.76, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        ax.axvline(cut_seconds, ymax=0.66, color=INK, linewidth=1, linestyle=(0, (4, 2)))
         ax.annotate(
             f"cut at {cut_seconds:g} s",
-            (cut_seconds, 0.6),
+            (cut_seconds, 0.55),
             xycoords=("data", "axes fraction"),
             xytext=(3, 0),
             textcoords="offset points",
@@ -170,7 +195,7 @@ def _durations(ax: Axes, parts: dict[str, pd.DataFrame], hatches: dict, cut_seco
     ax.legend(loc="upper right")
 
 
-def _fold_bars(ax: Axes, parts: dict[str, pd.DataFrame], colors: list[str], n_emotions: int) -> None:
+def _fold_bars(ax: Axes, parts: dict[str, pd.DataFrame], faces: dict[str, str], n_emotions: int) -> None:
     """Shares of the majority emotions, of ties, and of segments without votes: one bar for each fold of each corpus."""
     places, labels, middles = [], [], {}
     n_bars = sum(part["fold"].nunique() for part in parts.values())
@@ -178,8 +203,11 @@ def _fold_bars(ax: Axes, parts: dict[str, pd.DataFrame], colors: list[str], n_em
     for name, part in parts.items():
         start = position
         for fold, members in part.groupby("fold", sort=True):
-            for below, share, color in _stack(members, colors, n_emotions):
+            for (below, share), (short_name, color) in zip(_stack(members, n_emotions), faces.items(), strict=False):
                 ax.bar(position, share, 0.85, bottom=below, color=color, edgecolor=INK, linewidth=0.4)
+                if share >= LABELLED and n_bars <= 12:
+                    text: dict[str, Any] = dict(ha="center", va="center", fontsize=SMALLEST_FONT, color=_ink_on(color))
+                    ax.text(position, below + share / 2, short_name, **text)
             places.append(position)
             labels.append(f"{fold}\n{len(members):,}" if n_bars <= 12 else f"{fold}")
             position += 1
@@ -192,20 +220,42 @@ def _fold_bars(ax: Axes, parts: dict[str, pd.DataFrame], colors: list[str], n_em
     ax.set(ylim=(0, 1), ylabel="share of segments", xlabel=f"fold{counted}")
     for name, middle in middles.items():
         ax.text(middle, 1.015, CORPUS_TITLES.get(name, name), ha="center", va="bottom", fontsize=MIN_FONT)
-    ax.set_title("Majority emotion by fold", pad=13)
+    ax.set_title("Majority emotion by fold", pad=FOLD_PAD)
 
 
-def _stack(members: pd.DataFrame, colors: list[str], n_emotions: int) -> Iterator[tuple[float, float, str]]:
-    """Lower end, height and colour of each part of a bar; parts as in the legend."""
+def _ink_on(color: str) -> str:
+    """Black or white, whichever is easier to read on a colour (relative luminance of WCAG 2)."""
+    if color == PAPER:
+        return INK
+    linear = [((part + 0.055) / 1.055) ** 2.4 if part > 0.04045 else part / 12.92 for part in to_rgb(color)]
+    return BLACK if np.dot(linear, (0.2126, 0.7152, 0.0722)) > 0.179 else WHITE
+
+
+def _stack(members: pd.DataFrame, n_emotions: int) -> Iterator[tuple[float, float]]:
+    """Lower end and height of each part of a bar; parts as in the legend."""
     tied = members["is_tied"].astype(bool)
     voted = members["hard_label"] != NO_LABEL
     untied = np.bincount(members.loc[~tied & voted, "hard_label"], minlength=n_emotions)
     counts = [*untied, int(tied.sum()), int((~voted).sum())]
     below = 0.0
-    for count, color in zip(counts, colors, strict=False):
+    for count in counts:
         share = count / len(members)
-        yield below, share, color
+        yield below, share
         below += share
+
+
+def finding_of(table: pd.DataFrame, emotions: tuple[str, ...]) -> str:
+    """Which emotion has most votes, and how often raters agree or tie, over segments of all corpora that have votes."""
+    votes = np.stack(table["votes"].to_numpy())
+    votes = votes[has_votes(votes)]
+    if not len(votes):
+        return ""
+    shares, most, total = votes.sum(axis=0) / votes.sum(), votes.max(axis=1), votes.sum(axis=1)
+    text = f"{emotions[int(shares.argmax())].capitalize()} holds {100 * shares.max():.0f} % of all votes"
+    if total.max() < 2:
+        return f"{text}."
+    tied = ((votes == most[:, None]).sum(axis=1) > 1).mean()
+    return f"{text}; all raters agree on {100 * (most == total).mean():.0f} % of the segments, and {100 * tied:.0f} % are tied."
 
 
 def corpus_table(run: Run) -> tuple[pd.DataFrame, float | None]:
@@ -228,7 +278,12 @@ def corpus_table(run: Run) -> tuple[pd.DataFrame, float | None]:
 
 def _from_grid(grid: GridView) -> Figure:
     table, cut_seconds = corpus_table(next(iter(grid.runs.values())))
-    return draw_corpus(table, grid.label_space, cut_seconds, grid.note)
+    return draw_corpus(table, grid.label_space, cut_seconds, grid.note, grid.width_mm)
+
+
+def _finding(grid: GridView) -> str:
+    table, _ = corpus_table(next(iter(grid.runs.values())))
+    return finding_of(table, grid.label_space.emotions)
 
 
 FIGURE = FigureSpec(
@@ -236,4 +291,5 @@ FIGURE = FigureSpec(
     alt="Four bar plots of the corpora",
     caption="The corpora: votes, agreement of the raters, durations, and emotions by fold.",
     draw=_from_grid,
+    finding=_finding,
 )

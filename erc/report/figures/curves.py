@@ -6,89 +6,184 @@ import math
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from erc.report.figures.spec import FigureSpec, GridView
-from erc.report.figures.style import GREY, INK, PAGE_MM, new_figure, styled
+from erc.report.figures.style import (
+    FILL,
+    GREY,
+    INK,
+    PAGE_MM,
+    PAPER,
+    is_narrow,
+    letter_panels,
+    new_figure,
+    styled,
+    wrapped_title,
+)
+from erc.report.finished_run import Run
+from erc.report.grid_results import METRICS
 from erc.report.projection import NotDrawn
+from erc.training import read_config
 
-LINE_STYLES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
-SHADES = (GREY, "#A8A8A8", "#303030")
-"""Of lines; with more folds than line styles, the styles come again in the next shade."""
+SHADES = (FILL, INK, GREY)
+"""Of lines; with more folds than markers, the markers come again in the next shade."""
 
 CURVES = {
-    "train/loss": "training loss",
-    "valid/weighted_f1": "weighted F1, validation",
-    "valid/ccc_arousal": "CCC (arousal), validation",
-    "valid/ccc_valence": "CCC (valence), validation",
-    "valid/ccc_dominance": "CCC (dominance), validation",
+    "train/loss": "Training loss",
+    "valid/loss": "Validation loss",
+    "valid/accuracy": "Accuracy",
+    **{f"valid/{metric}": METRICS[metric] for metric in ("weighted_f1", "ccc_arousal", "ccc_valence", "ccc_dominance")},
 }
-"""Of a dimension that was not rated there is no metric, hence no plot."""
+"""What is drawn, as far as the history has it."""
+
+ALWAYS = CURVES.keys() - {"valid/accuracy"}
+"""The accuracy is drawn only where it chose the epoch."""
+
+History = list[dict[str, Any]]
 
 
-def _line(number: int) -> dict[str, Any]:
-    """Colour and line style of a fold, by its place among the folds."""
-    shade = number // len(LINE_STYLES) % len(SHADES)
-    return dict(color=SHADES[shade], linewidth=1, linestyle=LINE_STYLES[number % len(LINE_STYLES)])
+def _look(number: int) -> dict[str, Any]:
+    """Colour and marker of a fold, by its place among the folds."""
+    shade = SHADES[number // len(MARKERS) % len(SHADES)]
+    return dict(color=shade, marker=MARKERS[number % len(MARKERS)], markersize=4, linewidth=0.8, markeredgewidth=0.7)
+
+
+def _series(history: History, key: str) -> np.ndarray:
+    """(E,) one value for each epoch; NaN where none was recorded."""
+    return np.array([np.nan if row.get(key) is None else row[key] for row in history], dtype=np.float64)
 
 
 @styled
-def draw_curves(histories: dict[int, list[dict]], selected: dict[int, int], title: str = "", note: str = "") -> Figure:
-    """Loss and validation metrics by epoch: one line for each fold, with the selected epoch marked.
+def draw_curves(
+    histories: dict[int, History],
+    selected: dict[int, int],
+    chooser: str = "",
+    title: str = "",
+    note: str = "",
+    width_mm: float = PAGE_MM,
+) -> Figure:
+    """Losses and validation metrics by epoch: a line and a marker for each fold, filled at the selected epoch.
 
     Args:
         histories: Per fold, ``result["history"]``.
         selected: Per fold, the selected epoch, from 0.
+        chooser: Key of the figure that chose the epoch, ``valid/accuracy``; empty where none did.
         title: Which row.
         note: Grey remark at the bottom.
+        width_mm: In print.
 
     Returns:
-        180 mm wide, 48 mm for each line of plots.
+        44 mm high for each line of two or three plots.
     """
-    handles = [Line2D([], [], **_line(number), label=f"fold {fold}") for number, fold in enumerate(sorted(histories))]
-    handles.append(Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4, label="selected epoch"))
+    folds = sorted(histories)
+    handles = [Line2D([], [], **_look(n), markerfacecolor=PAPER, label=f"fold {fold}") for n, fold in enumerate(folds)]
+    handles.append(
+        Line2D([], [], color=INK, linestyle="none", marker="o", markersize=5, label="filled: selected epoch")
+    )
     recorded = {key for history in histories.values() for row in history for key in row}
-    shown = {key: name for key, name in CURVES.items() if not key.startswith("valid/ccc_") or key in recorded}
-    n_lines = math.ceil(len(shown) / 2)
-    fig = new_figure(PAGE_MM, 14 + 48 * n_lines, note, handles, handlelength=3.2)
-    axes = fig.subplots(n_lines, 2, sharex=True, squeeze=False)
-    for ax in axes.ravel()[len(shown) :]:
+    shown = {key: name for key, name in CURVES.items() if key in recorded and key in (chooser, *ALWAYS)}
+    if chooser in recorded and chooser not in shown:
+        shown[chooser] = chooser.removeprefix("valid/")
+    n_columns = 2 if is_narrow(width_mm) or len(shown) < 5 else 3
+    n_lines = math.ceil(len(shown) / n_columns)
+    fig = new_figure(width_mm, 16 + 44 * n_lines, note, handles)
+    axes = fig.subplots(n_lines, n_columns, sharex=True, squeeze=False).ravel()
+    for ax in axes[len(shown) :]:
         ax.remove()
-    for ax, (key, name) in zip(axes.ravel(), shown.items(), strict=False):
-        for number, (fold, history) in enumerate(sorted(histories.items())):
-            epochs = np.array([row["epoch"] for row in history])
-            values = np.array([np.nan if row.get(key) is None else row[key] for row in history], dtype=np.float64)
-            ax.plot(epochs + 1, values, **_line(number))
-            at = epochs == selected[fold]
-            ax.plot(epochs[at] + 1, values[at], "o", color=INK, markersize=4, zorder=3)
-        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-        ax.set_xlim(0.5, max(len(history) for history in histories.values()) + 0.5)
-        ax.yaxis.set_major_locator(MaxNLocator(5))
-        if key.startswith("valid/"):
-            ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
-        ax.set(ylabel=name)
-    for ax in axes.ravel()[: len(shown)][-2:]:
+    panels = axes[: len(shown)]
+    for ax, (key, name) in zip(panels, shown.items(), strict=True):
+        _panel(ax, histories, selected, key)
+        ax.set_title(f"{name}\n(chose the epoch)" if key == chooser else name)
+    for ax in panels[-n_columns:]:
         ax.set(xlabel="epoch")
         ax.tick_params(labelbottom=True)
+    letter_panels(panels)
     if title:
-        fig.suptitle(title, x=0.01, ha="left")
+        fig.suptitle(wrapped_title(title, "", width_mm), x=0.01, ha="left")
     return fig
 
 
-def _from_grid(grid: GridView) -> Figure:
+def _panel(ax: Axes, histories: dict[int, History], selected: dict[int, int], key: str) -> None:
+    n_epochs = max(len(history) for history in histories.values())
+    step = max(1, n_epochs // 6)  # markers that have room
+    for number, (fold, history) in enumerate(sorted(histories.items())):
+        epochs, values = np.array([row["epoch"] for row in history]), _series(history, key)
+        ax.plot(
+            epochs + 1, values, **_look(number), markerfacecolor=PAPER, markevery=(number % step, step), clip_on=False
+        )
+        at = epochs == selected[fold]
+        dot = _look(number) | dict(color=INK, linestyle="none", markersize=5, zorder=3, clip_on=False)
+        ax.plot(epochs[at] + 1, values[at], **dot)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    ax.set_xlim(0.5, n_epochs + 0.5)
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    if not key.endswith("loss"):
+        ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
+
+
+def finding_of(histories: dict[int, History], selected: dict[int, int], chooser: str = "") -> str:
+    """Which epochs were selected, and whether the models overfit: validation loss rises while training loss falls.
+
+    Overfitting is said where it is so in every fold: validation loss is lowest before the last epoch, and training loss is lower
+    at the last epoch than at that one.
+    """
+    epochs = np.array([selected[fold] + 1 for fold in sorted(histories)])
+    longest = max(len(history) for history in histories.values())
+    name = CURVES.get(chooser, chooser.removeprefix("valid/"))
+    over = f" (median of {len(epochs)} folds; {epochs.min()} to {epochs.max()})" if len(epochs) > 1 else ""
+    text = f"{name} chose epoch {np.median(epochs):g} of {longest}{over}." if chooser else ""
+    lowest = []
+    for history in histories.values():
+        valid, train = _series(history, "valid/loss"), _series(history, "train/loss")
+        if np.isnan(valid).any() or np.isnan(train).any() or not len(valid):
+            return text
+        at = int(valid.argmin())
+        if at == len(valid) - 1 or train[-1] >= train[at]:
+            return text
+        lowest.append(at + 1)
+    where = "every fold" if len(lowest) > 1 else "the one fold"
+    overfits = (
+        f"In {where}, validation loss is lowest before the last epoch (epoch {np.median(lowest):g}) while training loss falls "
+        "further: the models overfit."
+    )
+    return f"{text} {overfits}".strip()
+
+
+def chooser_of(run: Run) -> str:
+    """Key of the figure that chose the epoch, by the run's configuration; empty where none did or it is not known.
+
+    Raises:
+        ValueError: ``config.yaml`` is damaged.
+    """
+    if run.result["protocol"] == "last" or not (run.folder / "config.yaml").is_file():
+        return ""
+    return str(read_config(run.folder).get("callbacks", {}).get("best", {}).get("monitor", ""))
+
+
+def _inputs(grid: GridView) -> tuple[dict[int, History], dict[int, int], str]:
     histories = {fold: run.result["history"] for fold, run in grid.runs.items() if run.result["history"]}
     if not histories:
         raise NotDrawn("the results hold no history of epochs")
     selected = {fold: grid.runs[fold].result["selected"]["epoch"] for fold in histories}
-    return draw_curves(histories, selected, grid.title, grid.note)
+    return histories, selected, chooser_of(next(iter(grid.runs.values())))
+
+
+def _from_grid(grid: GridView) -> Figure:
+    return draw_curves(*_inputs(grid), grid.title, grid.note, grid.width_mm)
 
 
 FIGURE = FigureSpec(
     name="curves",
-    alt="Line plots by epoch: training loss, weighted F1, and the concordance of each dimension",
-    caption="Training loss and validation metrics by epoch: one line for each fold; a dot marks the selected epoch.",
+    alt="Line plots by epoch: losses, and the metrics on the validation fold",
+    caption=(
+        "Losses and validation metrics by epoch: a line and a marker for each fold; the marker is filled at the selected epoch."
+    ),
     draw=_from_grid,
+    finding=lambda grid: finding_of(*_inputs(grid)),
 )

@@ -1,11 +1,12 @@
-"""Run folders -> the paper's figures: PNG (300 dpi) and PDF or SVG, 85 or 180 mm wide, no text below 7 pt.
+"""Run folders -> the paper's figures: PNG (300 dpi) and PDF or SVG, 84 or 174 mm wide, no text below 6 pt.
 
 Comes in: a grid's folder with ``predictions.csv`` and ``embeddings.npz``, and the data set that its ``config.yaml`` names.
 Goes out: files, and one ``Drawn`` for each figure. ``python -m erc figures runs/paper`` writes into ``runs/paper/figures``.
 Conventions:
 
 - Each figure is a file of this folder: a function on plain arrays (``draw_...``), and a ``FigureSpec`` that feeds it.
-- An emotion has one colour (Okabe and Ito, 2008: colour-blind readers can tell them apart) and one marker, everywhere.
+- An emotion has one colour (after Okabe and Ito, 2008: colour-blind readers can tell them apart) and one marker, everywhere.
+- The panels of a figure have letters; in a narrow figure they stand one below the other.
 - Tied segments have no emotion, hence no colour: they are left out, except where votes themselves are shown.
 - Figures of one row are of its lowest seed; the map is of the fold with the median weighted F1.
 - A figure whose input is missing is left out, and its ``Drawn`` says why.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib
@@ -38,7 +39,8 @@ from erc.report.figures import (
     valence_arousal,
 )
 from erc.report.figures.spec import FigureSpec, GridView
-from erc.report.figures.style import STYLE
+from erc.report.figures.style import STYLE, Width
+from erc.report.figures.themed_svg import themed_svg
 from erc.report.grid_results import choose_row, load
 from erc.report.projection import Layout, NotDrawn, check_layout
 
@@ -69,6 +71,10 @@ class Drawn:
     """Why it is missing, in one line."""
     seconds: float = 0.0
     """Duration of drawing and writing."""
+    finding: str = ""
+    """What it shows in this grid; empty where the data do not support a sentence."""
+    svg: str = field(default="", repr=False)
+    """``themed_svg`` of it, where a page was asked for."""
 
 
 def draw_figures(
@@ -80,10 +86,11 @@ def draw_figures(
     n_resamples: int = 2000,
     layout: Layout = "pca",
     only: str | None = None,
+    width: Width = "page",
 ) -> str:
     """Draws every figure of a grid, and writes ``alignment.csv``, the alignment of every row and fold.
 
-    Prints one line for each figure.
+    Prints a line for each figure, and below it what the figure shows.
 
     Args:
         folder: The grid's folder, with ``<row>/fold<k>-seed<s>/`` in it.
@@ -94,6 +101,7 @@ def draw_figures(
         n_resamples: Of the bootstrap.
         layout: Of the map: ``pca``, or ``umap``, see ``projection.project``.
         only: Name of one figure, such as ``map``; all where not given.
+        width: ``page`` (174 mm in print) or ``column`` (84 mm).
 
     Returns:
         How many figures were drawn, and where.
@@ -117,8 +125,11 @@ def draw_figures(
         if one.path is not None:
             what = f"{one.path}, .{vector}  {one.seconds:.1f} s"
         print(f"{one.name:<14} {what}", flush=True)
+        if one.finding:
+            print(f"{'':<14} {one.finding}", flush=True)
 
-    drawn = draw_all(GridView(rows, chosen, fold, n_resamples, layout), out_dir, vector, on_figure=tell, only=only)
+    view = GridView(rows, chosen, fold, n_resamples, layout, width)
+    drawn = draw_all(view, out_dir, vector, on_figure=tell, only=only)
     return f"{sum(one.path is not None for one in drawn)} figures of {chosen.title} in {out_dir}"
 
 
@@ -128,6 +139,7 @@ def draw_all(
     vector: str = "pdf",
     on_figure: Callable[[Drawn], None] = lambda drawn: None,
     only: str | None = None,
+    for_page: bool = False,
 ) -> list[Drawn]:
     """Every figure of a grid as files of ``out_dir``, in the order of ``FIGURES``; and ``alignment.csv`` beside the map.
 
@@ -137,6 +149,7 @@ def draw_all(
         vector: ``pdf`` or ``svg``, beside the PNG.
         on_figure: Called after each figure.
         only: Name of one figure; all where None.
+        for_page: Keeps each figure's ``svg``, too.
 
     Raises:
         ValueError: ``vector`` is neither, or files of a run do not belong together.
@@ -148,12 +161,15 @@ def draw_all(
     for spec in FIGURES if only is None else [spec_of(only)]:
         started = time.monotonic()
         try:
-            save(spec.draw(grid), out_dir / spec.name, vector)
+            fig = spec.draw(grid)
+            save(fig, out_dir / spec.name, vector)
+            finding = spec.finding(grid)
         except (FileNotFoundError, NotDrawn) as err:
             drawn.append(Drawn(spec.name, None, str(err).splitlines()[0]))
         else:
             path = out_dir / f"{spec.name}.png"
-            drawn.append(Drawn(spec.name, path, seconds=time.monotonic() - started))
+            svg = themed_svg(fig, spec.name, spec.alt) if for_page else ""
+            drawn.append(Drawn(spec.name, path, "", time.monotonic() - started, finding, svg))
         on_figure(drawn[-1])
     if any(one.name == embedding_map.FIGURE.name and one.path for one in drawn):
         write_alignments(out_dir / ALIGNMENT_FILE, grid.alignments.rows)

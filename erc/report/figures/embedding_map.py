@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +19,9 @@ from erc.report.figures.style import (
     Look,
     counted,
     emotion_handles,
+    is_narrow,
+    letter_panels,
+    letters_in,
     looks_of,
     mean_of,
     new_figure,
@@ -24,6 +29,7 @@ from erc.report.figures.style import (
     scale_ticks,
     styled,
 )
+from erc.report.figures.valence_arousal import jittered
 from erc.report.projection import NotDrawn, align_map
 from erc.report.rendering import ends_text, p_text, short, signed
 
@@ -32,9 +38,6 @@ ARRANGED_BELOW = 0.05
 
 MIN_ELLIPSE = 10
 """An emotion with fewer segments gets a centroid, but no ellipse: four points make one of any shape."""
-
-JITTER = 0.04
-"""Half the width of the noise that moves equal ratings apart, on a scale of 1 to 5; means of ten raters lie on a grid of 0.1."""
 
 
 @styled
@@ -45,6 +48,7 @@ def draw_map(
     title: str = "",
     fold: str = "",
     note: str = "",
+    width_mm: float = PAGE_MM,
 ) -> Figure:
     """From left to right: the raters' emotions in the valence-arousal plane; the vectors before training, where the run has kept
     them; the vectors after training. Both are turned to fit the plane.
@@ -56,9 +60,7 @@ def draw_map(
         title: Which row.
         fold: Which fold.
         note: Grey remark at the bottom.
-
-    Returns:
-        174 mm wide.
+        width_mm: In print; in a narrow figure the panels stand one below the other.
     """
     va, hard_label = as_same_length(va=mapped.va, hard_label=mapped.hard_label)
     emotions, scale = label_space.emotions, label_space.scale
@@ -67,11 +69,14 @@ def draw_map(
     handles = emotion_handles(emotions, counted(emotions, np.bincount(hard_label, minlength=len(emotions))))
     panels = [] if mapped.untrained is None else [("Before training", mapped.untrained, mapped.untrained_numbers)]
     panels.append(("After training" if panels else "Model", mapped.trained, mapped.numbers))
-    fig = new_figure(PAGE_MM, 92 if len(panels) > 1 else 118, note, handles, h_pad=0.1)
-    axes = fig.subplots(1, 1 + len(panels))
+    heading = _finding(mapped.numbers, over_folds)
+    heading = [line for text in (*heading, title) for line in textwrap.wrap(text, letters_in(width_mm) - 2)]
+    narrow, n_panels = is_narrow(width_mm), 1 + len(panels)
+    height_mm = 76 * n_panels if narrow else 80 if n_panels > 2 else 106
+    fig = new_figure(width_mm, height_mm + 4 * len(heading), note, handles, h_pad=0.1)
+    axes = fig.subplots(*((n_panels, 1) if narrow else (1, n_panels)))
     looks = looks_of(emotions)
-    noise = JITTER * (scale[1] - scale[0]) / 4
-    _clusters(axes[0], va + np.random.default_rng(0).uniform(-noise, noise, va.shape), hard_label, looks, centres=va)
+    _clusters(axes[0], np.column_stack([jittered(va[:, 0]), jittered(va[:, 1], 7)]), hard_label, looks, centres=va)
     margin = 0.025 * (scale[1] - scale[0])
     ends = (scale[0] - margin, scale[1] + margin)
     axes[0].set(xlim=ends, ylim=ends, xticks=scale_ticks(scale), yticks=scale_ticks(scale))
@@ -84,11 +89,10 @@ def draw_map(
         ax.set(xticks=[], yticks=[], xlabel=projection.method.replace(", ", "\n", 1))
         where = f", {fold}" if fold and ax is axes[-1] else ""
         ax.set_title(f"{name}{where}\n{_rho_text(numbers)}")
-    for letter, ax in zip("abc", axes, strict=False):
+    for ax in axes:
         ax.set_box_aspect(1)
-        ax.text(-0.02, 1.16, letter, transform=ax.transAxes, fontweight="bold", fontsize=9, ha="right", va="bottom")
-    heading = _finding(mapped.numbers, over_folds)
-    fig.suptitle("\n".join(filter(None, [*heading, title])), x=0.01, ha="left")
+    letter_panels(axes)
+    fig.suptitle("\n".join(heading), x=0.01, ha="left")
     return fig
 
 
@@ -178,18 +182,34 @@ def median_fold(values: dict[int, float]) -> int:
     return order[len(order) // 2]
 
 
+def _shown_fold(grid: GridView) -> int:
+    if grid.fold is not None:
+        return grid.fold
+    return median_fold(dict(zip(grid.row.folds, grid.row.values("weighted_f1"), strict=True)))
+
+
 def _from_grid(grid: GridView) -> Figure:
-    found = grid.alignments
-    shown = grid.fold
-    if shown is None:
-        shown = median_fold(dict(zip(grid.row.folds, grid.row.values("weighted_f1"), strict=True)))
+    found, shown = grid.alignments, _shown_fold(grid)
     mapped = found.maps[shown]
     over_folds = arrangements([grid.row])[grid.row.name] if len(found.maps) > 1 else None
     which = f"fold {shown}" + (" (median F1)" if grid.fold is None and len(grid.runs) > 1 else "")
     table = grid.runs[shown].predictions
     unplaced = int((~table["is_tied"].astype(bool)).sum()) - len(mapped.va)
     note = grid.note_with(unplaced, "votes or rating")
-    return draw_map(mapped, grid.label_space, over_folds, grid.title, which, note)
+    return draw_map(mapped, grid.label_space, over_folds, grid.title, which, note, grid.width_mm)
+
+
+def _finding_of(grid: GridView) -> str:
+    """Arrangement before training and after it, where the runs have kept the vectors of both."""
+    rows = [one for one in grid.alignments.rows if one.untrained_rho is not None and np.isfinite(one.rho)]
+    if not rows:
+        return ""
+    before, after = (float(np.mean([getattr(one, name) for one in rows])) for name in ("untrained_rho", "rho"))
+    over = "fold" if len(rows) == 1 else "folds"
+    return (
+        f"Training takes the rank correlation with the raters' arrangement from {short(before, 2)} to {short(after, 2)} "
+        f"(mean of {len(rows)} {over}, among the vectors)."
+    )
 
 
 FIGURE = FigureSpec(
@@ -201,4 +221,5 @@ FIGURE = FigureSpec(
         "are moved apart a little."
     ),
     draw=_from_grid,
+    finding=_finding_of,
 )

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from erc.evaluation import Intervals
 from erc.labels import NO_LABEL, LabelSpace
 from erc.report.arrangement import Alignments, alignments
-from erc.report.figures.style import SYNTHETIC_REMARK
+from erc.report.comparisons import intervals
+from erc.report.figures.style import SYNTHETIC_REMARK, WIDTHS_MM, Width
 from erc.report.finished_run import Run
 from erc.report.grid_results import Row, is_synthetic
 from erc.report.projection import Layout, NotDrawn
@@ -31,6 +33,11 @@ class GridView:
         fold: Fold of the map; the one of median weighted F1 where None.
         n_resamples: Of the bootstrap.
         layout: Of the map, see ``projection.project``.
+        width: ``column`` (84 mm in print) or ``page`` (174 mm).
+        known_intervals: What ``intervals`` returns for each row, by its name, where that was computed before.
+
+    Raises:
+        ValueError: ``width`` is neither.
     """
 
     rows: list[Row]
@@ -38,6 +45,22 @@ class GridView:
     fold: int | None = None
     n_resamples: int = 2000
     layout: Layout = "pca"
+    width: Width = "page"
+    known_intervals: dict[str, dict[str, Intervals]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.width not in WIDTHS_MM:
+            raise ValueError(f"width must be column or page: got {self.width!r}.")
+
+    @property
+    def width_mm(self) -> int:
+        """Printed width of every figure."""
+        return WIDTHS_MM[self.width]
+
+    @cached_property
+    def intervals(self) -> dict[str, dict[str, Intervals]]:
+        """Intervals of each row by its name, and of each metric; errors as ``comparisons.intervals``."""
+        return self.known_intervals or {row.name: intervals(row, self.n_resamples) for row in self.rows}
 
     @property
     def title(self) -> str:
@@ -118,3 +141,5 @@ class FigureSpec:
     caption: str
     draw: Callable[[GridView], Figure]
     """Raises ``FileNotFoundError`` or ``NotDrawn`` where the grid does not hold what the figure needs."""
+    finding: Callable[[GridView], str] = lambda grid: ""
+    """What the figure shows in this grid, in a sentence with its numbers; empty where the data do not support one."""

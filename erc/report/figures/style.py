@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
+import re
+import string
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple, ParamSpec
 
 import matplotlib
@@ -17,8 +19,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.ticker import ScalarFormatter
 
-from erc.report.rendering import raters_text, short
+from erc.report.rendering import raters_text
 
 Marker = str | tuple[int, Literal[0, 1, 2], int]
 
@@ -32,10 +35,10 @@ class Look(NamedTuple):
 
 LOOKS = dict(
     surprise=Look("#56B4E9", "^"),
-    fear=Look("#CC79A7", "v"),
+    fear=Look("#994477", "v"),
     angry=Look("#D55E00", "s"),
     neutral=Look("#BBBBBB", "o"),
-    happy=Look("#E69F00", "D"),
+    happy=Look("#F0B020", "D"),
     sad=Look("#0072B2", "P"),
     disgust=Look("#009E73", "X"),
     excited=Look("#CCCC66", "*"),
@@ -46,10 +49,11 @@ LOOKS = dict(
     contempt=Look("#4422AA", "d"),
     other=Look("#222266", (4, 1, 0)),
 )
-"""Emotions that corpora ask for. The first seven have the palette of Okabe and Ito, with two colours left out: black marks
-what is no emotion, and yellow is too pale on white. Neutral, the emotion of two thirds of KEMD's segments, is light grey;
-red-blind readers see fear's purple as a middle grey. The other colours are those of a grid over RGB that stay farthest from
-all before them, as readers with and without red or green see them."""
+"""Emotions that corpora ask for. The first seven follow the palette of Okabe and Ito. Black and yellow are left out: black
+marks what is no emotion, and yellow is too pale on white. Fear is darker and happy lighter than in that palette, so that
+readers without red or green see each two of the seven at least 20 apart (CIE 1976; Machado, Oliveira and Fernandes, 2009).
+Neutral, the emotion of two thirds of KEMD's segments, is light grey. The other colours are those of a grid over RGB that stay
+farthest from all before them, as readers with and without red or green see them."""
 
 SYNONYMS = {
     **dict.fromkeys(("anger", "ang", "hot anger"), "angry"),
@@ -122,13 +126,24 @@ def scale_ticks(scale: tuple[float, float]) -> list[float]:
 
 CORPUS_TITLES = {"kemdy19": "KEMDy19", "kemdy20": "KEMDy20"}
 
-COLUMN_MM, PAGE_MM = 85, 180
+Width = Literal["column", "page"]
+
+COLUMN_MM, PAGE_MM = 84, 174
+
+WIDTHS_MM: dict[str, int] = {"column": COLUMN_MM, "page": PAGE_MM}
+"""Printed width of a figure in one column of a page, and over the whole page."""
 
 MIN_FONT = 7  # pt
 
-INK, GREY, FILL, PALE = "#000000", "#6E6E6E", "#8C8C8C", "#D0D0D0"
+SMALLEST_FONT = 6  # pt, of numbers and names within cells and bars
 
-LEGEND_LINE_MM = 3.6
+INK, PAPER, GREY, FILL, PALE = "#000000", "#FFFFFF", "#6E6E6E", "#8C8C8C", "#D0D0D0"
+"""Text and lines; background; less important text; bars; help lines. All but ``FILL`` change with the page's theme."""
+
+BLACK, WHITE = "#010101", "#FEFEFE"
+"""Of text on an emotion's colour: these do not change with the theme."""
+
+LEGEND_LINE_MM, NOTE_LINE_MM = 3.6, 3.0
 
 CJK_FONTS = ("Noto Sans CJK KR", "NanumGothic", "UnDotum", "Apple SD Gothic Neo", "Malgun Gothic")
 """Fonts for names of emotions that DejaVu cannot write; those that are installed are used, for these letters only."""
@@ -182,9 +197,21 @@ def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     @functools.wraps(draw)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
         with matplotlib.rc_context(STYLE):
-            return draw(*args, **kwargs)
+            fig = draw(*args, **kwargs)
+        for axis in (axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)):
+            if type(axis.get_major_formatter()) is ScalarFormatter:
+                axis.set_major_formatter(_ShortTicks())
+        return fig
 
     return wrapped
+
+
+class _ShortTicks(ScalarFormatter):
+    """Numbers of an axis as ``short`` writes them, without the zero before the decimal point."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        text = super().__call__(x, pos)
+        return "0" if abs(x) < 1e-12 else re.sub(r"^([-−]?)0\.", r"\1.", text)
 
 
 def new_figure(
@@ -207,14 +234,17 @@ def new_figure(
     """
     columns = _legend_columns(width_mm, handles, legend)
     more_lines = math.ceil(len(handles) / columns) - 1 if handles else 0
-    note_strip, legend_strip = (4.5 if note else 0.0), (7.0 + LEGEND_LINE_MM * more_lines if handles else 0.0)
-    height_mm += LEGEND_LINE_MM * more_lines
+    note_lines = textwrap.wrap(note, letters_in(width_mm, MIN_FONT))
+    note_strip = 1.5 + NOTE_LINE_MM * len(note_lines) if note else 0.0
+    legend_strip = 7.0 + LEGEND_LINE_MM * more_lines if handles else 0.0
+    height_mm += LEGEND_LINE_MM * more_lines + NOTE_LINE_MM * max(len(note_lines) - 1, 0)
     strips = (note_strip + legend_strip) / height_mm
     layout = ConstrainedLayoutEngine(rect=(0, strips, 1, 1 - strips), w_pad=0.04, h_pad=h_pad, wspace=0.04, hspace=0.04)
     fig = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout=layout)
     FigureCanvasAgg(fig)
     if note:
-        fig.text(1 - 1.2 / width_mm, 1 / height_mm, note, ha="right", va="bottom", color=GREY, fontsize=MIN_FONT)
+        text = "\n".join(note_lines)
+        fig.text(1 - 1.2 / width_mm, 1 / height_mm, text, ha="right", va="bottom", color=GREY, fontsize=MIN_FONT)
     if handles:
         fig.legend(
             handles=handles,
@@ -234,9 +264,11 @@ def _legend_columns(width_mm: float, handles: Sequence[Artist], options: dict[st
         trial = Figure(figsize=(width_mm / 25.4, 1))
         canvas = FigureCanvasAgg(trial)
         box = trial.legend(handles=handles, loc="lower center", ncols=columns, borderpad=0.2, **options)
-        if box.get_window_extent(canvas.get_renderer()).width <= trial.bbox.width:
+        # some letters are wider at another resolution
+        if box.get_window_extent(canvas.get_renderer()).width <= 0.96 * trial.bbox.width:
             break
-        columns = math.ceil(len(handles) / (math.ceil(len(handles) / columns) + 1))
+        fewer = math.ceil(len(handles) / (math.ceil(len(handles) / columns) + 1))
+        columns = min(fewer, columns - 1)
     return columns
 
 
@@ -265,44 +297,43 @@ def point_style(n: int) -> dict:
     return dict(s=size, alpha=alpha, linewidths=0, rasterized=True)
 
 
-def share_text(value: float) -> str:
-    """.06; 0 for nothing at all, – for an absent emotion."""
-    return "0" if value == 0 else short(value, digits=2)
+def is_narrow(width_mm: float) -> bool:
+    """Whether a figure is so narrow that its panels stand one below the other."""
+    return width_mm < (COLUMN_MM + PAGE_MM) / 2
 
 
-def wrapped_title(first: str, title: str, width: int = 48) -> str:
-    """Title of a narrow figure: its subject, then the row's title in as many lines as it needs."""
-    return "\n".join([first, *textwrap.wrap(title, width)])
+def letters_in(width_mm: float, font_size: float = 8) -> int:
+    """Letters of DejaVu Sans that a line of that width holds, on average; ``font_size`` in pt."""
+    return int(width_mm / 25.4 * 72 / (0.6 * font_size))
 
 
-def count_text(n: int, n_columns: int) -> str:
-    """A number of segments in a cell of a matrix; in thousands where the cells are narrow."""
-    if n_columns <= 8 or n < 1000:
-        return f"{n:,}"
-    return f"{n / 1000:.1f}k" if n < 10_000 else f"{round(n / 1000)}k"
+def wrapped_title(first: str, title: str, width_mm: float = COLUMN_MM) -> str:
+    """Title of a figure: its subject, then the row's title, in as many lines as they need."""
+    lines = [line for text in (first, title) for line in textwrap.wrap(text, letters_in(width_mm) - 4)]
+    return "\n".join(lines)
 
 
-def draw_matrix(ax: Axes, values: np.ndarray, texts: list[list[str]], emotions: Sequence[str]) -> None:
-    """Heat map of shares with numbers; the columns' labels have three letters, the rows' labels are the caller's."""
-    ax.imshow(values, cmap="Greys", vmin=0, vmax=1)
-    for row, column in np.ndindex(values.shape):
-        color = "white" if values[row, column] > 0.55 else INK
-        ax.text(column, row, texts[row][column], ha="center", va="center", fontsize=MIN_FONT, color=color)
-    label_columns(ax, emotions)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+def letter_panels(axes: Iterable[Axes], pad: float = 6, first: int = 0) -> None:
+    """Letters a, b, c … in bold, left of each panel's title, which has to stand already.
 
-
-def label_columns(ax: Axes, emotions: Sequence[str]) -> None:
-    """Short labels of a plot's columns, one for each emotion; upright where they have no room side by side."""
-    labels = short_names(emotions)
-    upright = max(map(len, labels)) * len(labels) > 40  # letters in a line
-    ax.set_xticks(range(len(labels)), labels, rotation=90 if upright else 0)
-
-
-def label_rows(ax: Axes, labels: Sequence[str]) -> None:
-    """Labels of a matrix's rows, one for each emotion."""
-    ax.set_yticks(range(len(labels)), labels)
+    Args:
+        axes: Panels in their order.
+        pad: Of the titles, in pt.
+        first: Place of the first letter in the alphabet, from 0.
+    """
+    for letter, ax in zip(string.ascii_lowercase[first:], axes, strict=False):
+        above = pad + 9.6 * ax.get_title(loc="left").count("\n")
+        ax.annotate(
+            letter,
+            (0, 1),
+            xycoords="axes fraction",
+            xytext=(-3, above),
+            textcoords="offset points",
+            ha="right",
+            va="baseline",
+            fontsize=9,
+            fontweight="bold",
+        )
 
 
 def counted(emotions: Sequence[str], counts: np.ndarray) -> list[str]:

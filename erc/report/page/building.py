@@ -2,7 +2,7 @@
 
 Comes in: a grid's folder, and the values that tables.py, figures/ and raters.py make of it. Goes out:
 ``<out>/index.html``, which opens by double click and reaches no network: style and script are inline, arrays are base64
-(little-endian), figures are data URIs.
+(little-endian), figures are SVG elements.
 Conventions:
 
 - Each fold has an embedding space of its own: each is projected by itself, and no two share a plot.
@@ -18,8 +18,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from erc.files import write_atomically
-from erc.report.figures.drawing import draw_all
+from erc.report.figures.drawing import Drawn, draw_all
 from erc.report.figures.spec import GridView
+from erc.report.figures.style import Width
 from erc.report.grid_results import choose_row, is_single_run, load
 from erc.report.page.answer import answer_of, best_marked
 from erc.report.page.explorer import explore
@@ -39,6 +40,7 @@ def build(
     n_resamples: int = 2000,
     seed: int = 42,
     layout: Layout = "pca",
+    width: Width = "page",
 ) -> str:
     """Writes ``<out>/index.html``, and the tables and figures that go into it.
 
@@ -51,6 +53,7 @@ def build(
         n_resamples: Of the bootstrap.
         seed: Of that order.
         layout: Of the maps: ``pca``, or ``umap``, see ``projection.project``.
+        width: Of the figures: ``page`` (174 mm in print) or ``column`` (84 mm).
 
     Returns:
         Where the page is, how large, and what is in it.
@@ -84,8 +87,14 @@ def build(
         if with_media:
             add_media(explorer, chosen, max_audio_mb, seed=seed, on_fold=lambda fold: done(f"media of fold {fold}"))
         bar.set_postfix_str("figures")
-        grid = GridView(rows, chosen, n_resamples=n_resamples, layout=layout)
-        drawn = draw_all(grid, target / "figures", on_figure=lambda one: bar.set_postfix_str(f"figure {one.name}"))
+        grid = GridView(
+            rows, chosen, n_resamples=n_resamples, layout=layout, width=width, known_intervals=tables.intervals
+        )
+
+        def told(one: Drawn) -> None:
+            bar.set_postfix_str(f"figure {one.name}")
+
+        drawn = draw_all(grid, target / "figures", on_figure=told, for_page=True)
         done("raters")
         sections = [raters_section(chosen, n_resamples)]
         if any(one.name == "map" and one.path for one in drawn):

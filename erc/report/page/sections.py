@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import re
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,38 +18,17 @@ from erc.report.raters import Agreement, NoRaters, agreement
 from erc.report.rendering import NOT_DEFINED, Section, Table, raters_text, short, short_p
 from erc.training import state_of
 
-CSS_PIXELS = 96 / 220
-"""Of one pixel of a figure's PNG: 180 mm at 300 dpi are 927 CSS pixels."""
-
 
 class Picture(NamedTuple):
     """One figure as it goes into the page."""
 
     name: str
     """Of its file."""
-    alt: str
-    """What is seen, for readers who do not see it."""
+    svg: str
+    """An ``<svg>`` element (``figures.themed_svg``)."""
     caption: str
-    png: bytes
-    """Content of the file."""
-
-    @property
-    def base64(self) -> str:
-        """The PNG as text."""
-        return base64.b64encode(self.png).decode()
-
-    @property
-    def width(self) -> int:
-        """CSS pixels."""
-        return int(self._size()[0] * CSS_PIXELS)
-
-    @property
-    def height(self) -> int:
-        """CSS pixels."""
-        return int(self._size()[1] * CSS_PIXELS)
-
-    def _size(self) -> tuple[int, int]:
-        return struct.unpack(">II", self.png[16:24])  # PNG: the first two numbers of the header chunk
+    finding: str = ""
+    """What it shows, in a sentence; empty for none."""
 
 
 class CellState(NamedTuple):
@@ -122,7 +99,7 @@ def pictures_of(drawn: Sequence[Drawn]) -> tuple[list[Picture], list[str]]:
     for one in drawn:
         if one.path is not None:
             spec = spec_of(one.name)
-            pictures.append(Picture(one.name, spec.alt, spec.caption, one.path.read_bytes()))
+            pictures.append(Picture(one.name, one.svg, spec.caption, one.finding))
     return pictures, [f"Figure {one.name} is missing: {one.missing}" for one in drawn if one.path is None]
 
 

@@ -3,7 +3,7 @@
 const number = (count) => count.toLocaleString("en");
 const percent = (value) => `${Math.round(100 * value)} %`;
 const DECIMALS = high - low < 3 ? 2 : 1; // of a rating; of a prediction one more
-const decimal = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
+const decimal = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits).replace("-", "−").replace(/^(−?)0\./, "$1.") : "–");
 const outcomeText = ({ outcome }) => ["right", "wrong", "tied, not scored", "no votes, not scored"][outcome];
 const sentence = (point) => `${point.id}. Raters: ${emotionName(point.truth)}. Model: ${data.emotions[point.predicted]}, ${outcomeText(point)}.` +
   data.dimensions.map((name, k) => ` ${name} ${decimal(point.rated[k], DECIMALS)}, predicted ${decimal(point.guessed[k], DECIMALS + 1)}.`).join("");
