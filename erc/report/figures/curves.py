@@ -136,8 +136,12 @@ def finding_of(histories: dict[int, History], selected: dict[int, int], chooser:
     epochs = np.array([selected[fold] + 1 for fold in sorted(histories)])
     longest = max(len(history) for history in histories.values())
     name = CURVES.get(chooser, chooser.removeprefix("valid/"))
-    over = f" (median of {len(epochs)} folds; {epochs.min()} to {epochs.max()})" if len(epochs) > 1 else ""
-    text = f"{name} chose epoch {np.median(epochs):g} of {longest}{over}." if chooser else ""
+    chosen = f"epoch {epochs[0]} of {longest}"
+    if np.ptp(epochs):
+        chosen = (
+            f"epochs {epochs.min()} to {epochs.max()} of {longest} (median {np.median(epochs):g}, {len(epochs)} folds)"
+        )
+    text = f"{name} chose {chosen}." if chooser else ""
     lowest = []
     for history in histories.values():
         valid, train = _series(history, "valid/loss"), _series(history, "train/loss")
