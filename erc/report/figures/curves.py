@@ -167,7 +167,10 @@ def chooser_of(run: Run) -> str:
     """
     if run.result["protocol"] == "last" or not (run.folder / "config.yaml").is_file():
         return ""
-    return str(read_config(run.folder).get("callbacks", {}).get("best", {}).get("monitor", ""))
+    found: Any = read_config(run.folder)
+    for key in ("callbacks", "best", "monitor"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return str(found or "")
 
 
 def _inputs(grid: GridView) -> tuple[dict[int, History], dict[int, int], str]:
