@@ -90,6 +90,8 @@ def draw_curves(
     shown = {key: name for key, name in CURVES.items() if key in recorded and key in (chooser, *ALWAYS)}
     if chooser in recorded and chooser not in shown:
         shown[chooser] = chooser.removeprefix("valid/")
+    if not shown:
+        raise NotDrawn("the history of epochs holds no loss and none of the metrics that are drawn")
     n_columns = 2 if is_narrow(width_mm) or len(shown) < 5 else 3
     n_lines = math.ceil(len(shown) / n_columns)
     fig = new_figure(width_mm, 16 + 44 * n_lines, note, handles)
