@@ -34,9 +34,10 @@ def grids(tmp_path_factory):
     return {name: write_grid(folder / name.replace(" ", "_"), space) for name, space in SPACES.items()}
 
 
-def draw(grid, out_dir):
+def draw(grid, out_dir, width="page"):
     rows = grid_results.load(grid)
-    return {one.name: one for one in drawing.draw_all(GridView(rows, rows[0], n_resamples=50), out_dir)}
+    view = GridView(rows, rows[0], n_resamples=50, width=width)
+    return {one.name: one for one in drawing.draw_all(view, out_dir)}
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
@@ -105,9 +106,10 @@ def test_every_figure_is_drawn_that_the_labels_allow_and_the_others_say_why_not(
     assert set(kept) == drawn.keys() - missing.keys()
 
 
+@pytest.mark.parametrize("width", ["page", "column"])
 @pytest.mark.parametrize("name", SPACES)
-def test_text_of_other_label_spaces_is_legible_and_does_not_overlap(grids, kept, name, tmp_path):
-    draw(grids[name], tmp_path)
+def test_text_of_other_label_spaces_is_legible_and_does_not_overlap(grids, kept, name, width, tmp_path):
+    draw(grids[name], tmp_path, width)
     for one, fig in kept.items():
         texts = drawn_texts(fig)
         assert overlaps(texts) == [], one
