@@ -19,7 +19,7 @@ from sklearn.metrics import confusion_matrix
 
 from erc.evaluation import alignment
 from erc.report import arrangement, grid_results
-from erc.report.figures import corpus_overview, curves, drawing, embedding_map, over_folds, style
+from erc.report.figures import corpus_overview, curves, drawing, embedding_map, over_folds, spec, style
 from erc.report.figures.spec import GridView
 
 NAMES = ("map", "peakl", "confusion", "f1", "calibration", "predictions", "curves", "folds", "corpus")
@@ -116,10 +116,10 @@ def test_every_figure_is_one_file_with_a_name_a_text_and_a_caption():
     modules = {spec.draw.__module__.rsplit(".", 1)[1]: spec for spec in drawing.FIGURES}
     assert set(modules) == files and len(drawing.FIGURES) == len(files)
     assert {spec.name for spec in drawing.FIGURES} == set(NAMES)
-    for spec in drawing.FIGURES:
-        assert drawing.spec_of(spec.name) is spec
-        assert len(spec.alt) > 20 and not spec.alt.endswith(".")
-        assert len(spec.caption) > 20 and spec.caption.endswith(".")
+    for one in drawing.FIGURES:
+        assert drawing.spec_of(one.name) is one
+        assert len(one.alt) > 20 and not one.alt.endswith(".")
+        assert len(one.caption) > 20 and one.caption.endswith(".")
 
 
 def test_alignment_csv_has_every_row_and_fold(grid, kept):
@@ -166,6 +166,51 @@ def test_figures_of_a_grid_are_of_its_predictions(grid, kept):
     assert f"CCC {ccc:.3f}".replace("0.", ".") in kept["predictions"].axes[0].get_title(loc="left")
     shown = embedding_map.median_fold(dict(zip(row.folds, row.values("weighted_f1"), strict=True)))
     assert f"fold {shown} (median F1)" in kept["map"].axes[-1].get_title(loc="left")
+
+
+def test_the_width_is_that_of_a_column_where_asked_for(grid, kept):
+    drawing.draw_figures(str(grid), n_resamples=20, width="column")
+    widths = {name: fig.get_figwidth() * 25.4 for name, fig in kept.items()}
+    assert widths == pytest.approx(dict.fromkeys(widths, 84)) and len(widths) == 8
+
+
+def test_the_page_s_svg_is_made_only_where_asked_for(grid, kept):
+    rows = grid_results.load(grid)
+    for for_page in (False, True):
+        view = GridView(rows, rows[0], n_resamples=20)
+        for one in drawing.draw_all(view, grid / "figures", for_page=for_page):
+            assert one.svg.startswith("<svg role") == (for_page and one.path is not None), one.name
+
+
+def test_intervals_that_are_known_are_not_computed_again(grid, monkeypatch):
+    rows = grid_results.load(grid)
+    known = GridView(rows, rows[0], n_resamples=20).intervals
+    monkeypatch.setattr(spec, "intervals", None)
+    values = over_folds.values_of(GridView(rows, rows[0], known_intervals=known))
+    row = values["Weighted-F1"][rows[0].title]
+    assert (row.low, row.high) == known[rows[0].name]["weighted_f1"].folds[1:]
+    assert list(row.by_fold.values()) == rows[0].values("weighted_f1").tolist()
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "protocol", "chooser"),
+    [
+        ({"best": {"monitor": "valid/accuracy"}}, "paper", "valid/accuracy"),
+        ({"best": {"monitor": "valid/accuracy"}}, "last", ""),
+        ({"best": None}, "paper", ""),
+        (None, "paper", ""),
+    ],
+)
+def test_curves_take_the_metric_that_chose_from_the_configuration(grid, callbacks, protocol, chooser):
+    row = grid_results.load(grid)[0]
+    for run in row.runs.values():
+        run.result["protocol"] = protocol
+        config = {"dataset": {}, "protocol": protocol, "callbacks": callbacks}
+        (run.folder / "config.yaml").write_text(yaml.safe_dump(config))
+    view = GridView([row], row)
+    titles = [ax.get_title(loc="left") for ax in curves.FIGURE.draw(view).axes]
+    assert ("Accuracy\n(chose the epoch)" in titles) == bool(chooser)
+    assert curves.FIGURE.finding(view).startswith("Accuracy chose epoch 2 of 2") == bool(chooser)
 
 
 def test_missing_embeddings_leave_out_what_needs_them(grid, kept, capsys):

@@ -143,8 +143,11 @@ def test_the_sentence_on_curves_says_which_epochs_were_chosen_and_whether_the_mo
     histories = {fold: history(rng, 8) for fold in range(3)}  # validation loss is lowest at the third epoch
     text = curves.finding_of(histories, {0: 2, 1: 5, 2: 7}, "valid/accuracy")
     assert text == (
-        "Accuracy chose epoch 6 of 8 (median of 3 folds; 3 to 8). In every fold, validation loss is lowest before the last epoch "
+        "Accuracy chose epochs 3 to 8 of 8 (median 6, 3 folds). In every fold, validation loss is lowest before the last epoch "
         "(epoch 3) while training loss falls further: the models overfit."
+    )
+    assert curves.finding_of({0: histories[0]}, {0: 4}, "valid/accuracy").startswith(
+        "Accuracy chose epoch 5 of 8. In the one"
     )
     histories[1] = histories[1][:3]  # there, it is lowest at the last epoch
     assert "overfit" not in curves.finding_of(histories, {0: 2, 1: 2, 2: 7}, "valid/accuracy")

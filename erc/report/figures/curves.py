@@ -90,6 +90,8 @@ def draw_curves(
     shown = {key: name for key, name in CURVES.items() if key in recorded and key in (chooser, *ALWAYS)}
     if chooser in recorded and chooser not in shown:
         shown[chooser] = chooser.removeprefix("valid/")
+    if not shown:
+        raise NotDrawn("the history of epochs holds no loss and none of the metrics that are drawn")
     n_columns = 2 if is_narrow(width_mm) or len(shown) < 5 else 3
     n_lines = math.ceil(len(shown) / n_columns)
     fig = new_figure(width_mm, 16 + 44 * n_lines, note, handles)
@@ -136,8 +138,12 @@ def finding_of(histories: dict[int, History], selected: dict[int, int], chooser:
     epochs = np.array([selected[fold] + 1 for fold in sorted(histories)])
     longest = max(len(history) for history in histories.values())
     name = CURVES.get(chooser, chooser.removeprefix("valid/"))
-    over = f" (median of {len(epochs)} folds; {epochs.min()} to {epochs.max()})" if len(epochs) > 1 else ""
-    text = f"{name} chose epoch {np.median(epochs):g} of {longest}{over}." if chooser else ""
+    chosen = f"epoch {epochs[0]} of {longest}"
+    if np.ptp(epochs):
+        chosen = (
+            f"epochs {epochs.min()} to {epochs.max()} of {longest} (median {np.median(epochs):g}, {len(epochs)} folds)"
+        )
+    text = f"{name} chose {chosen}." if chooser else ""
     lowest = []
     for history in histories.values():
         valid, train = _series(history, "valid/loss"), _series(history, "train/loss")
@@ -163,7 +169,10 @@ def chooser_of(run: Run) -> str:
     """
     if run.result["protocol"] == "last" or not (run.folder / "config.yaml").is_file():
         return ""
-    return str(read_config(run.folder).get("callbacks", {}).get("best", {}).get("monitor", ""))
+    found: Any = read_config(run.folder)
+    for key in ("callbacks", "best", "monitor"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return str(found or "")
 
 
 def _inputs(grid: GridView) -> tuple[dict[int, History], dict[int, int], str]:

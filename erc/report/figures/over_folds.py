@@ -69,7 +69,7 @@ def draw_folds(values: Values, note: str = "", width_mm: float = PAGE_MM) -> Fig
     panel_mm = 15 + row_mm * max(len(names), 2)
     handles = [
         Line2D([], [], **DOT, label="one fold"),
-        Line2D([], [], **MEAN, label="mean"),
+        Line2D([], [], **MEAN, label="mean (number: its value)"),
         Line2D([], [], color=INK, linewidth=1.6, label="95 % interval over folds"),
     ]
     fig = new_figure(width_mm, 10 + panel_mm * (n_panels if narrow else 1), note, handles)
@@ -99,7 +99,6 @@ def _panel(ax: Axes, rows: list[FoldValues], metric: str) -> None:
     low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
     span = high - low + 1e-3
     ax.set_xlim(low - 0.08 * span, high + 0.32 * span)  # room for the means
-    ax.set_title("mean", loc="right", fontsize=MIN_FONT)
     ax.set_title(metric)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color=PALE, linewidth=0.5)
