@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import signal
 import sys
 from pathlib import Path
 
 from erc.files import write_atomically
 from erc.grid.asked_for import check_options, identities_of_rows, is_current, why_not_current
+from erc.grid.board import LOG, Board, told
 from erc.grid.cells import Cell
 from erc.grid.options import parse
 from erc.grid.pool import run_pool
@@ -56,14 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
         say_how_they_stand(cells, options.overrides)
         return 0
     try:
-        with terminated_as_interrupted():
+        is_local = options.launcher == "local"
+        with terminated_as_interrupted(), Board(cells, options.overrides, options.jobs if is_local else None) as board:
             for _ in range(2):
-                if options.launcher == "local":
-                    run_pool(cells, options.overrides, options.jobs)
+                if is_local:
+                    run_pool(cells, options.overrides, options.jobs, board)
                 else:
-                    run_by_hydra(options, options.launcher, cells)
+                    run_by_hydra(options, options.launcher, cells, board)
                 # another process may have died while it worked on a cell: then that cell is ours
-                if not wait_for_others(cells):
+                if not wait_for_others(cells, board):
                     break
     except Terminated as stopped:
         # whoever sent the signal does not wait for a table
@@ -127,7 +130,8 @@ def conclude(cells: list[Cell], extra: list[str]) -> int:
         # the table is of all results in the folder: with these it would mix options, data or code
         print(f"No table is written: {len(refused)} results in {cells[0].out} are not of the run that is asked for.")
     elif done:
-        text, unusable = tables_and_left_out(cells[0].out)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        text, unusable = tables_and_left_out(cells[0].out, width)
         print(f"\n{text}\n")
         done = [cell for cell in done if name_of(cell.run_dir) not in unusable]
     missing = [cell for cell in cells if cell not in done]
@@ -136,7 +140,7 @@ def conclude(cells: list[Cell], extra: list[str]) -> int:
         reason = why_not_current(cell, extra) if is_refused else error_of(cell.run_dir)
         reason = unusable.get(name_of(cell.run_dir), reason)
         state = "of another run" if is_refused else "damaged" if name_of(cell.run_dir) in unusable else states[cell]
-        print(f"missing: {cell.name}: {state}{f' ({reason})' if reason else ''}")
+        print(f"missing: {cell.name}: {told(state, reason, cell.run_dir / LOG)}")
     print(f"{len(done)} of {len(cells)} cells are finished." + (" Start again to go on." if missing else ""))
     if done and not refused:
         print(_what_next(cells[0].out, done))

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 from erc.evaluation import Intervals
 from erc.files import write_atomically
@@ -105,8 +106,12 @@ def write_tables(folder: str | Path, reference: str | None = None, n_resamples: 
     return save_tables(folder, make_tables(load(folder), reference, n_resamples))
 
 
-def tables_and_left_out(folder: str | Path) -> tuple[str, dict[str, str]]:
+def tables_and_left_out(folder: str | Path, width: int | None = None) -> tuple[str, dict[str, str]]:
     """Writes the tables as ``write_tables`` does, and raises the same errors.
+
+    Args:
+        folder: The grid's folder.
+        width: Columns of the terminal; None: lines may be of any length.
 
     Returns:
         The main table as text for the terminal, and why cells with a result are not in it, by the cell's name.
@@ -114,8 +119,12 @@ def tables_and_left_out(folder: str | Path) -> tuple[str, dict[str, str]]:
     grid = load(folder)
     tables = make_tables(grid)
     save_tables(folder, tables)
-    mark = f"\n{SYNTHETIC_NOTE.strip('*')}" if is_synthetic(grid) else ""
-    return f"{table_to_text(main_table(grid, 'selected'))}\n{_preamble(grid)[1]}{mark}", grid.left_out
+    notes = [_preamble(grid)[1], *([SYNTHETIC_NOTE.strip("*")] if is_synthetic(grid) else [])]
+    text = [
+        table_to_text(main_table(grid, "selected"), width),
+        *(fill(note, width) if width else note for note in notes),
+    ]
+    return "\n".join(text), grid.left_out
 
 
 def compare_table(folder: str | Path, row_a: str, row_b: str, n_resamples: int = 2000) -> str:

@@ -51,6 +51,7 @@ from .resuming import how_to_go_on as how_to_go_on, newest_unfinished as newest_
 from .run import train_fold as train_fold
 from .run_folder import (
     BEST as BEST,
+    Status as Status,
     claimed as claimed,
     drop_checkpoints as drop_checkpoints,
     override_value as override_value,
