@@ -82,6 +82,7 @@ WITHIN = {
         "single_tables",
         "group_tables",
         "table_files",
+        "against",
         "tables",
         "raters",
         "projection",

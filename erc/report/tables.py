@@ -21,6 +21,7 @@ from textwrap import fill
 
 from erc.evaluation import Intervals
 from erc.files import write_atomically
+from erc.report.against import compare_grids
 from erc.report.comparisons import compare_rows, corrected, intervals, named_rows
 from erc.report.coverage import coverage_text
 from erc.report.grid_results import (
@@ -87,23 +88,28 @@ class GridTables:
     """Of each row by its name, and of each metric."""
 
 
-def write_tables(folder: str | Path, reference: str | None = None, n_resamples: int = 2000) -> str:
-    """Writes ``table.md``, ``table.csv`` and ``table.tex`` into a grid's folder.
+def write_tables(
+    folder: str | Path, reference: str | None = None, n_resamples: int = 2000, against: str | None = None
+) -> str:
+    """Writes ``table.md``, ``table.csv`` and ``table.tex`` into a grid's folder, and ``against.md`` and ``against.csv`` if asked.
 
     Args:
         folder: The grid's folder, with ``<row>/fold<k>-seed<s>/`` in it.
         reference: Row that the others are compared with; ``tensor_mixer_peakl``, or the last row, where not given.
         n_resamples: Resamples of the bootstrap.
+        against: Folder of another grid, whose rows of the same names are compared with these; see ``compare_grids``.
 
     Returns:
-        The text of ``table.md``.
+        The text of ``table.md``, then that of ``against.md``.
 
     Raises:
         FileNotFoundError: No cell is finished.
         ValueError: ``reference`` is not a finished row, the cells are not of one set of options, data and protocol, or rows
             were not scored on the same segments.
     """
-    return save_tables(folder, make_tables(load(folder), reference, n_resamples))
+    other = compare_grids(folder, against, n_resamples) if against else None
+    text = save_tables(folder, make_tables(load(folder), reference, n_resamples))
+    return f"{text}\n{other.save(folder)}" if other else text
 
 
 def tables_and_left_out(folder: str | Path, width: int | None = None) -> tuple[str, dict[str, str]]:

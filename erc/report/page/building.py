@@ -18,6 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from erc.files import write_atomically
+from erc.report.against import compare_grids
 from erc.report.figures.drawing import draw_all
 from erc.report.figures.spec import GridView
 from erc.report.grid_results import choose_row, is_single_run, load
@@ -37,6 +38,7 @@ def build(
     max_audio_mb: float = 12.0,
     n_resamples: int = 2000,
     seed: int = 42,
+    against: str | None = None,
 ) -> str:
     """Writes ``<out>/index.html``, and the tables and figures that go into it.
 
@@ -48,13 +50,14 @@ def build(
         max_audio_mb: Largest total of the audio, in megabytes; segments are taken in random order up to it.
         n_resamples: Of the bootstrap.
         seed: Of the projection and of that order.
+        against: Folder of another grid, whose rows of the same names are compared with these; see ``compare_grids``.
 
     Returns:
         Where the page is, how large, and what is in it.
 
     Raises:
         FileNotFoundError: No cell is finished, or a finished one has lost its ``embeddings.npz``.
-        ValueError: ``row`` is not a finished one, or a run's files do not belong together.
+        ValueError: ``row`` is not a finished one, a run's files do not belong together, or the grids cannot be compared.
     """
     rows = load(runs)
     chosen = choose_row(rows, row)
@@ -67,9 +70,11 @@ def build(
             bar.set_postfix_str(following)
 
         bar.set_postfix_str("tables")
+        other = compare_grids(runs, against, n_resamples, row) if against else None
         tables = make_tables(rows, n_resamples=n_resamples)
         # a run folder stays as the run left it
-        save_tables(target if is_single_run(runs) else runs, tables)
+        tables_folder = target if is_single_run(runs) else Path(runs)
+        save_tables(tables_folder, tables)
         done("projections")
         embedding_map = map_of(chosen, seed=seed, on_fold=lambda fold: done(f"projected fold {fold}"))
         if with_media:
@@ -83,6 +88,11 @@ def build(
         sections = [raters_section(chosen, n_resamples)]
         if any(one.name == "map" and one.path for one in drawn):
             sections.insert(0, alignment_section(rows, grid.alignments.rows))
+        answer = answer_of(rows, tables.intervals, n_resamples)
+        if other:
+            other.save(tables_folder)
+            sections.insert(0, other.section)
+            answer.sentences.append(other.sentence)
         done("page")
         pictures, missing = pictures_of(drawn)
         text = render(
@@ -93,7 +103,7 @@ def build(
             missing,
             facts=facts_of(rows),
             cells=cells_of(rows, runs),
-            answer=answer_of(rows, tables.intervals, n_resamples),
+            answer=answer,
             best=best_marked(rows),
         )
         write_atomically(target / "index.html", text)
