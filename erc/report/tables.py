@@ -21,7 +21,7 @@ from textwrap import fill
 
 from erc.evaluation import Intervals
 from erc.files import write_atomically
-from erc.report.against import compare_grids
+from erc.report.against import Against, compare_grids
 from erc.report.comparisons import compare_rows, corrected, intervals, named_rows
 from erc.report.coverage import coverage_text
 from erc.report.grid_results import (
@@ -108,8 +108,7 @@ def write_tables(
             were not scored on the same segments.
     """
     other = compare_grids(folder, against, n_resamples) if against else None
-    text = save_tables(folder, make_tables(load(folder), reference, n_resamples))
-    return f"{text}\n{other.save(folder)}" if other else text
+    return save_tables(folder, make_tables(load(folder), reference, n_resamples), other)
 
 
 def tables_and_left_out(folder: str | Path, width: int | None = None) -> tuple[str, dict[str, str]]:
@@ -207,12 +206,12 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
     return GridTables(found, to_csv(numbers), latex, numbers.intervals)
 
 
-def save_tables(folder: str | Path, tables: GridTables) -> str:
-    """Writes ``table.md``, ``table.csv`` and ``table.tex`` into a folder; returns the text of ``table.md``."""
+def save_tables(folder: str | Path, tables: GridTables, other: Against | None = None) -> str:
+    """Writes ``table.md``, ``table.csv``, ``table.tex``, and the comparison with another grid; returns the texts in Markdown."""
     folder, text = Path(folder), to_markdown(tables.document)
     for name, content in (("table.md", text), ("table.csv", tables.csv), ("table.tex", tables.latex)):
         write_atomically(folder / name, content)
-    return text
+    return f"{text}\n{other.save(folder)}" if other else text
 
 
 def other_code_note(rows: list[Row]) -> str:

@@ -73,8 +73,7 @@ def build(
         other = compare_grids(runs, against, n_resamples, row) if against else None
         tables = make_tables(rows, n_resamples=n_resamples)
         # a run folder stays as the run left it
-        tables_folder = target if is_single_run(runs) else Path(runs)
-        save_tables(tables_folder, tables)
+        save_tables(target if is_single_run(runs) else runs, tables, other)
         done("projections")
         embedding_map = map_of(chosen, seed=seed, on_fold=lambda fold: done(f"projected fold {fold}"))
         if with_media:
@@ -85,14 +84,9 @@ def build(
         grid = GridView(rows, chosen, n_resamples=n_resamples)
         drawn = draw_all(grid, target / "figures", on_figure=lambda one: bar.set_postfix_str(f"figure {one.name}"))
         done("raters")
-        sections = [raters_section(chosen, n_resamples)]
+        sections = [*([other.section] if other else []), raters_section(chosen, n_resamples)]
         if any(one.name == "map" and one.path for one in drawn):
             sections.insert(0, alignment_section(rows, grid.alignments.rows))
-        answer = answer_of(rows, tables.intervals, n_resamples)
-        if other:
-            other.save(tables_folder)
-            sections.insert(0, other.section)
-            answer.sentences.append(other.sentence)
         done("page")
         pictures, missing = pictures_of(drawn)
         text = render(
@@ -103,7 +97,7 @@ def build(
             missing,
             facts=facts_of(rows),
             cells=cells_of(rows, runs),
-            answer=answer,
+            answer=answer_of(rows, tables.intervals, n_resamples, other),
             best=best_marked(rows),
         )
         write_atomically(target / "index.html", text)
