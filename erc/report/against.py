@@ -25,8 +25,8 @@ from erc.training import changed_files, option_differences, read_identity
 
 SENTENCE_METRIC = "weighted_f1"
 
-OF_A_CELL = ("dataset.validation_fold: ", "seed: ")
-"""Options that name the cell within its row, and are no difference between grids."""
+MAX_TOLD = 3
+"""So many differences of options stand in the sentence; the section has all."""
 
 COLUMNS = (
     "row",
@@ -125,17 +125,17 @@ def compare_grids(folder: str | Path, against: str | Path, n_resamples: int = 20
     by_pair = {pair.a.name: compare_rows(pair.a, pair.b, n_resamples, len(keys)) for pair in pairs}
     found = corrected([by_pair[pair.a.name][metric] for pair, metric in keys])
     title = f"{names[0]} against {names[1]}"
-    notes = [_alone(rows_a, rows_b, pairs, names), *differing(pairs, names)]
+    different, n_unknown = differing(pairs, names)
     several = [one for pair in pairs for one in (pair.a, pair.b)]
     paragraphs = [
         f"Difference = {names[0]} minus {names[1]}, in the folds of both. Both p are Holm-corrected over this table.",
-        *filter(None, notes),
+        *filter(None, [_alone(rows_a, rows_b, pairs, names), _differing_text(different, n_unknown)]),
         *comparison_notes(several, len(keys), n_resamples)[1:],
         *filter(None, [conclusion_text(found)]),
     ]
     table = _table(keys, found, names)
     told = choose_row([pair.a for pair in pairs], row if row in by_pair else None)
-    sentence = _sentence(keys, found, told, title, names, notes[1:])
+    sentence = f"{_sentence(keys, found, told, title, names)} {_differing_text(different, n_unknown, MAX_TOLD)}"
     return Against(
         title, Section(f"{title}, reading `selected`", paragraphs, [table], "statistics"), sentence, _csv(keys, found)
     )
@@ -196,37 +196,42 @@ def _alone(rows_a: list[Row], rows_b: list[Row], pairs: list[Pair], names: tuple
     return f"Not compared: {told}." if told else ""
 
 
-def differing(pairs: list[Pair], names: tuple[str, str]) -> list[str]:
-    """What differs in options, data, seeds and code between the grids, a sentence each; a difference of some rows names them."""
+def differing(pairs: list[Pair], names: tuple[str, str]) -> tuple[list[str], int]:
+    """What differs in options, data, seeds and code between two grids; a difference of some rows names them.
+
+    Returns:
+        The differences, and the number of rows of which only the seeds are known: a cell has no ``identity.json``.
+    """
     rows_of: dict[str, list[str]] = {}
     code: set[str] = set()
     n_unknown = 0
     for pair in pairs:
-        keys = [key for key in pair.a.runs if key in pair.b.runs]
-        run_a, run_b = (row.runs[keys[0]] if keys else row.runs_of(pair.folds[0])[0] for row in (pair.a, pair.b))
-        a, b = (read_identity(run.folder).value for run in (run_a, run_b))
-        if a is None or b is None:
-            n_unknown += 1
-            continue
-        texts = option_differences(a.options, b.options, (f"in {names[0]}", f"in {names[1]}"))
-        texts = [text for text in texts if not text.startswith(OF_A_CELL)]
-        if a.data != b.data:
-            texts.append("the fingerprint of the corpora, so the training segments may be others")
+        texts = []
         if pair.a.seeds != pair.b.seeds:
             seeds = [", ".join(map(str, row.seeds)) for row in (pair.a, pair.b)]
             texts.append(f"seeds: {seeds[0]} in {names[0]}, {seeds[1]} in {names[1]}")
+        a, b = (read_identity(row.runs_of(pair.folds[0])[0].folder).value for row in (pair.a, pair.b))
+        if a is None or b is None:
+            n_unknown += 1
+        else:
+            of_options = option_differences(a.options, b.options, (f"in {names[0]}", f"in {names[1]}"))
+            texts += [text for text in of_options if not text.startswith("seed: ")]
+            if a.data != b.data:
+                texts.append("the fingerprint of the corpora, so the training segments may be others")
+            code |= set(changed_files(a.code, b.code))
         for text in texts:
             rows_of.setdefault(text, []).append(pair.a.name)
-        code |= set(changed_files(a.code, b.code))
     found = [text if len(rows) == len(pairs) else f"{text} (of {', '.join(rows)})" for text, rows in rows_of.items()]
-    if code:
-        found.append(f"code: {', '.join(sorted(code))}")
-    sentences = [f"The grids differ in {'; '.join(found)}."] if found else []
-    if n_unknown:
-        sentences.append(
-            f"What else differs is not known for {n_unknown} of {len(pairs)} rows, which have no identity.json."
-        )
-    return sentences or ["Options, data and code are the same in both grids."]
+    return [*found, *([f"code: {', '.join(sorted(code))}"] if code else [])], n_unknown
+
+
+def _differing_text(found: list[str], n_unknown: int, at_most: int | None = None) -> str:
+    """Differences in a sentence; of many the first, and how many there are besides."""
+    n_more = len(found) - len(found[:at_most])
+    listed = "; ".join(found[:at_most]) + (f"; and {n_more} more" if n_more else "")
+    unknown = f"What else differs is not known in {n_unknown} rows, which have no identity.json." if n_unknown else ""
+    same = "" if found or unknown else "Options, data and code are the same in both grids."
+    return " ".join(filter(None, [f"The grids differ in {listed}." if found else same, unknown]))
 
 
 def _table(keys: list[tuple[Pair, str]], found: Iterable[Comparison], names: tuple[str, str]) -> Table:
@@ -247,7 +252,6 @@ def _sentence(
     told: Row,
     title: str,
     names: tuple[str, str],
-    notes: list[str],
 ) -> str:
     of_rows = {pair.a.name: one for (pair, metric), one in zip(keys, found, strict=True) if metric == SENTENCE_METRIC}
     one = of_rows[told.name]
@@ -260,7 +264,7 @@ def _sentence(
         text += ", so which is better is not shown"
     if len(of_rows) > 1:
         text += f"; {names[0]} is higher in {n_higher} of {len(of_rows)} rows"
-    return " ".join([f"{text}.", *notes])
+    return f"{text}."
 
 
 def _csv(keys: list[tuple[Pair, str]], found: Iterable[Comparison]) -> str:

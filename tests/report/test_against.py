@@ -75,7 +75,7 @@ def test_the_table_has_the_effect_first_and_p_last_and_rows_of_one_grid_are_name
     text = " ".join(found.section.paragraphs)
     assert "Not compared: only long has concat_hard; only short has cross_attention_peakl." in text
     assert "Difference = long minus short" in text
-    assert "What else differs is not known for 1 of 1 rows, which have no identity.json." in text
+    assert "What else differs is not known in 1 rows, which have no identity.json." in text
 
 
 def _as_markdown(found) -> str:
@@ -117,7 +117,16 @@ def test_options_data_seeds_and_code_that_differ_are_named(tmp_path):
     shutil.rmtree(b / "concat_hard")
     said = compare_grids(a, b, n_resamples=20).sentence
     assert "the fingerprint of the corpora, so the training segments may be others" in said
-    assert "seeds: 42 in a, 7 in b" in said and "dataset.validation_fold" not in said
+    assert "seeds: 42 in a, 7 in b" in said and "seed: 42" not in said
+
+
+def test_of_many_differences_the_sentence_names_three_and_the_section_all(tmp_path):
+    options = {f"optim.o{k}": k for k in range(5)}
+    write_finished_cell(tmp_path / "a", "concat_hard", 0, options=options)
+    write_finished_cell(tmp_path / "b", "concat_hard", 0, options={name: -value - 1 for name, value in options.items()})
+    found = compare_grids(tmp_path / "a", tmp_path / "b", n_resamples=20)
+    assert "optim.o2: 2 in a, -3 in b; and 2 more." in found.sentence
+    assert "optim.o4: 4 in a, -5 in b." in " ".join(found.section.paragraphs)
 
 
 def test_grids_of_one_name_are_told_apart_by_their_paths(grids, tmp_path):
