@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
+import textwrap
 from pathlib import Path
 
 from erc.files import write_atomically
@@ -120,6 +121,17 @@ def _what_next(out: Path, done: list[Cell]) -> str:
     return "\n".join(lines)
 
 
+def _width() -> int | None:
+    """Columns of the terminal; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _print(text: str) -> None:
+    """Prints a sentence, whose lines end between words on a terminal."""
+    width = _width()
+    print(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False) if width else text)
+
+
 def conclude(cells: list[Cell], extra: list[str]) -> int:
     """Writes the table and says what is missing; returns 0 if nothing is."""
     states = {cell: state_of(cell.run_dir) for cell in cells}
@@ -130,17 +142,17 @@ def conclude(cells: list[Cell], extra: list[str]) -> int:
         # the table is of all results in the folder: with these it would mix options, data or code
         print(f"No table is written: {len(refused)} results in {cells[0].out} are not of the run that is asked for.")
     elif done:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        text, unusable = tables_and_left_out(cells[0].out, width)
+        text, unusable = tables_and_left_out(cells[0].out, _width())
         print(f"\n{text}\n")
         done = [cell for cell in done if name_of(cell.run_dir) not in unusable]
-    missing = [cell for cell in cells if cell not in done]
+    missing, said = [cell for cell in cells if cell not in done], set[str]()
     for cell in missing:
         is_refused = cell in refused
         reason = why_not_current(cell, extra) if is_refused else error_of(cell.run_dir)
         reason = unusable.get(name_of(cell.run_dir), reason)
         state = "of another run" if is_refused else "damaged" if name_of(cell.run_dir) in unusable else states[cell]
-        print(f"missing: {cell.name}: {told(state, reason, cell.run_dir / LOG)}")
+        _print(f"missing: {cell.name}: {told(state, 'as above' if reason in said else reason, cell.run_dir / LOG)}")
+        said |= {reason} - {""}
     print(f"{len(done)} of {len(cells)} cells are finished." + (" Start again to go on." if missing else ""))
     if done and not refused:
         print(_what_next(cells[0].out, done))

@@ -187,6 +187,9 @@ def test_without_a_finished_cell_there_is_no_table(stand_in, run_grid):
     code, lines = run_grid()
     assert code == 1 and "THE TABLE" not in lines
     assert [line.split(",")[0] for line in lines[-4:-1]] == [f"missing: {row}" for row in ROW_NAMES]
+    # one reason of many cells is told once
+    assert ["failed (MemoryError: no room" in line for line in lines[-4:-1]] == [True, False, False]
+    assert ["failed (as above. All of its output: " in line for line in lines[-4:-1]] == [False, True, True]
 
 
 def test_a_changed_option_is_refused_and_the_grid_says_so(stand_in, run_grid, tmp_path):
