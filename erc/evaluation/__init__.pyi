@@ -9,9 +9,12 @@ from .agreement import (
 from .alignment import (
     MIN_SEGMENTS as MIN_SEGMENTS,
     Mantel as Mantel,
+    MeanMantel as MeanMantel,
     as_same_length as as_same_length,
     mantel as mantel,
+    mean_over_folds as mean_over_folds,
     present_emotions as present_emotions,
+    relabelled as relabelled,
 )
 from .bootstrap import (
     Interval as Interval,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,20 @@ class Mantel(NamedTuple):
     """One-sided: share of the relabellings of the emotions with at least this rho, the emotions as they are among them."""
     n_emotions: int
     n_permutations: int
+
+
+class MeanMantel(NamedTuple):
+    """Mantel's test over several folds, each with a network and a space of its own."""
+
+    rho: float
+    """Mean over the folds, in [-1, 1]."""
+    p_value: float
+    """One-sided: share of the relabellings whose mean is at least this one."""
+    null_low: float
+    """The middle 95 % of the relabellings' means begin here,"""
+    null_high: float
+    """and end here."""
+    n_folds: int
 
 
 def mantel(va: np.ndarray, vectors: np.ndarray, hard_label: np.ndarray) -> Mantel:
@@ -64,22 +79,53 @@ def mantel(va: np.ndarray, vectors: np.ndarray, hard_label: np.ndarray) -> Mante
     Raises:
         ValueError: Lengths differ.
     """
+    k = len(present_emotions(np.asarray(hard_label)))
+    n_permutations = math.factorial(k) if k <= MAX_EXACT else N_SAMPLED
+    rho = relabelled(va, vectors, hard_label)
+    if not len(rho):
+        return Mantel(np.nan, np.nan, k, n_permutations)
+    return Mantel(float(rho[0]), float((rho >= rho[0] - ROUNDING).mean()), k, n_permutations)
+
+
+def relabelled(va: np.ndarray, vectors: np.ndarray, hard_label: np.ndarray) -> np.ndarray:
+    """(P,) rho of ``mantel`` under every relabelling of the emotions: what rho would be if the arrangement were chance.
+
+    The first is that of the emotions as they are. Empty where rho is not defined. Arguments and errors as ``mantel``.
+    """
     va, vectors, hard_label = as_same_length(va=va, vectors=vectors, hard_label=hard_label)
     present = present_emotions(hard_label)
     k = len(present)
-    n_permutations = math.factorial(k) if k <= MAX_EXACT else N_SAMPLED
     if k < 3:
-        return Mantel(np.nan, np.nan, k, n_permutations)
+        return np.zeros(0)
     one, other = np.triu_indices(k, 1)
     ranks = [rankdata(_squared_distances(points, hard_label, present)[one, other]) for points in (va, vectors)]
     fixed, moving = (rank - rank.mean() for rank in ranks)
     if not (fixed.any() and moving.any()):
-        return Mantel(np.nan, np.nan, k, n_permutations)
+        return np.zeros(0)
     matrix = np.zeros((k, k))
     matrix[one, other] = matrix[other, one] = moving
     orders = _relabellings(k)
-    rho = matrix[orders[:, one], orders[:, other]] @ fixed / np.sqrt((fixed**2).sum() * (moving**2).sum())
-    return Mantel(float(rho[0]), float((rho >= rho[0] - ROUNDING).mean()), k, n_permutations)
+    return matrix[orders[:, one], orders[:, other]] @ fixed / np.sqrt((fixed**2).sum() * (moving**2).sum())
+
+
+def mean_over_folds(by_fold: Sequence[np.ndarray], n_samples: int = 40_000) -> MeanMantel:
+    """Mean of rho over folds, against the means that relabellings give, drawn in each fold by itself.
+
+    Args:
+        by_fold: ``relabelled`` of each fold. A fold where rho is not defined is left out.
+        n_samples: Means that are drawn, always the same; the observed one is among them.
+
+    Returns:
+        NaN where rho is defined in no fold.
+    """
+    known = [rho for rho in by_fold if len(rho)]
+    if not known:
+        return MeanMantel(np.nan, np.nan, np.nan, np.nan, 0)
+    rng = np.random.default_rng(0)
+    null = np.mean([rho[rng.integers(len(rho), size=n_samples)] for rho in known], axis=0)
+    null[0] = mean = float(np.mean([rho[0] for rho in known]))
+    low, high = np.quantile(null, (0.025, 0.975))
+    return MeanMantel(mean, float((null >= mean - ROUNDING).mean()), float(low), float(high), len(known))
 
 
 def _relabellings(k: int) -> np.ndarray:

@@ -12,6 +12,7 @@
     tables.py         all tables -> one document; table.md, table.csv, table.tex
     raters.py         how far the raters of a corpus agree
     projection.py     vectors in front of the heads -> a map in two dimensions
+    arrangement.py    whether the vectors arrange the emotions as the raters do
     figures/          one file per figure
     page/             one HTML page with everything
 

@@ -55,9 +55,9 @@ class Run:
             raise ValueError(f"Predictions must be those that the run wrote: {path}: {err}. {AGAIN}") from err
         return table.assign(dialogue=table["corpus"] + ":" + table["dialogue"])
 
-    @cached_property
+    @property
     def embeddings(self) -> np.ndarray:
-        """(N, D) vectors in front of the heads, in the order of ``predictions``.
+        """(N, D) vectors in front of the heads, in the order of ``predictions``; read anew each time, since they are large.
 
         Raises:
             FileNotFoundError: The run has no ``embeddings.npz``.
@@ -69,6 +69,15 @@ class Run:
                 f"An embedding map needs the embeddings of every finished cell: {path} is not there. "
                 "Remove the cell's result.json and train it again, or map another row (--row)."
             )
+        return self._read_vectors(path)
+
+    @property
+    def untrained_embeddings(self) -> np.ndarray | None:
+        """(N, D) the same vectors before training; None where the run has not kept them. Errors as ``embeddings``."""
+        path = self.folder / "embeddings_untrained.npz"
+        return self._read_vectors(path) if path.is_file() else None
+
+    def _read_vectors(self, path: Path) -> np.ndarray:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 ids, vectors = stored["segment_id"], stored["embedding"]

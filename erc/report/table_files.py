@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from erc.evaluation import Interval, Intervals, mean_and_std
+from erc.evaluation import Interval, Intervals, MeanMantel, mean_and_std
 from erc.report.comparisons import Comparison
 from erc.report.coverage import over_folds_text
 from erc.report.grid_results import READINGS, Row, is_synthetic, metrics_of
@@ -28,9 +28,11 @@ COLUMNS = ["row", "corpus", "reading", "metric", "mean", "std", "n_folds", "low"
     "low_over_folds",
     "high_over_folds",
     "group",
+    "p_mantel",
 ]
 """Columns of ``table.csv``. ``low`` and ``high`` are over dialogues; ``Intervals`` says what the two kinds answer.
-``quantity`` is score (of a row, Majority, Human or Human halves), difference (row minus reference: its mean, ends and p) or published.
+``quantity`` is score (of a row, Majority, Human or Human halves), difference (row minus reference: its mean, ends and p), published,
+or arrangement (``low`` and ``high`` are then the middle 95 % of what chance gives, and ``p_mantel`` belongs to it).
 Both p are Holm-corrected. ``seeds`` joins the seeds of each fold with +, fold by fold.
 ``group`` is empty for figures over all segments, else ``gender:F`` or the like."""
 
@@ -53,6 +55,8 @@ class Numbers:
     """(F,) by metric."""
     halves: dict[str, np.ndarray]
     """(F,) by measure: one half of the raters against the other."""
+    arrangements: dict[str, MeanMantel]
+    """By row."""
 
 
 def to_csv(numbers: Numbers) -> str:
@@ -86,6 +90,10 @@ def _lines(numbers: Numbers) -> Iterator[dict[str, Any]]:
         yield from _group_lines(numbers.rows, row)
         for name, values in numbers.distributions[row.name].items():
             yield _score(row.name, "selected", name, values, row)
+        if (found := numbers.arrangements.get(row.name)) is not None:
+            line = {"row": row.name, "corpus": "all", "reading": "selected", "metric": "arrangement_rho"}
+            line |= {"mean": repr(found.rho), "n_folds": found.n_folds, "p_mantel": repr(found.p_value)}
+            yield line | {"low": repr(found.null_low), "high": repr(found.null_high), "quantity": "arrangement"}
     full = fullest(numbers.rows)
     for corpus in [None, *numbers.corpora]:
         for metric in metrics_of(full):

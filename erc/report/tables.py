@@ -22,6 +22,7 @@ from textwrap import fill
 from erc.evaluation import Intervals
 from erc.files import write_atomically
 from erc.report.against import Against, compare_grids
+from erc.report.arrangement import arrangement_section, arrangements
 from erc.report.comparisons import compare_rows, corrected, intervals, named_rows
 from erc.report.coverage import coverage_text
 from erc.report.grid_results import (
@@ -187,6 +188,7 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
         distributions={row.name: distributions_of(row) for row in rows},
         humans=humans_of(rows),
         halves=halves_of(rows),
+        arrangements=arrangements(rows),
     )
     sections = _reading_sections(rows, numbers.intervals)
     for corpus in corpora if len(corpora) > 1 else []:
@@ -194,6 +196,8 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
         sections.append(Section(f"{corpus} alone, reading `selected`", [], [table], "statistics"))
     by_group = group_section(rows)
     sections += [*([by_group] if by_group else []), *_statistics_sections(numbers, n_resamples)]
+    arranged = arrangement_section(rows, numbers.arrangements)
+    sections += [arranged] if arranged else []
     other_code = other_code_note(rows)
     if other_code:
         sections.append(Section("Notes", [other_code], [], "statistics"))

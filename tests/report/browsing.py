@@ -14,8 +14,8 @@ def bring(driver, name: str) -> None:
     driver.execute_script("document.getElementById(arguments[0]).scrollIntoView({block: 'center'})", name)
 
 
-def point(driver, panel: str, i: int, dx: float = 0, dy: float = 0):
-    """The mouse over a segment of a plot."""
+def point(driver, panel: str, i: int):
+    """The mouse over a shown segment of a plot."""
     bring(driver, panel)
     script = (
         "const b = document.getElementById(arguments[0]).getBoundingClientRect(), p = report.at(arguments[0], arguments[1]);"
@@ -23,7 +23,15 @@ def point(driver, panel: str, i: int, dx: float = 0, dy: float = 0):
     )
     x, y = driver.execute_script(script, panel, i)
     box = driver.find_element("id", panel)
-    return actions(driver).move_to_element_with_offset(box, round(x + dx), round(y + dy))
+    return actions(driver).move_to_element_with_offset(box, round(x), round(y))
+
+
+def choose(driver, name: str, value) -> None:
+    """Another entry of a select."""
+    script = (
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'))"
+    )
+    driver.execute_script(script, name, str(value))
 
 
 def text_of(driver, name: str) -> str:
@@ -35,12 +43,12 @@ def state(driver) -> dict:
 
 
 def apart(driver, panel: str) -> int:
-    """A shown segment that no other lies near, so that the nearest one is certain."""
+    """Place among the shown segments of one that no other lies near, so that the nearest one is certain."""
     script = (
-        "const s = report.shown(), p = s.map((i) => report.at(arguments[0], i)); let best = 0, most = -1;"
-        "s.forEach((i, a) => { let d = 1e9; s.forEach((j, b) => {"
-        "if (a !== b) d = Math.min(d, Math.hypot(p[a].x - p[b].x, p[a].y - p[b].y)); });"
-        "if (d > most) { most = d; best = i; } }); return best;"
+        "const p = report.shown().map((_, i) => report.at(arguments[0], i)); let best = 0, most = -1;"
+        "p.forEach((one, a) => { let d = 1e9; p.forEach((other, b) => {"
+        "if (a !== b) d = Math.min(d, Math.hypot(one.x - other.x, one.y - other.y)); });"
+        "if (d > most) { most = d; best = a; } }); return best;"
     )
     return driver.execute_script(script, panel)
 

@@ -1,4 +1,4 @@
-"""Figures without UMAP and without files; a headless Chromium for the tests of the page, where there is one."""
+"""Figures without files; a headless Chromium for the tests of the page, where there is one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import json
 import shutil
 import time
 
-import numpy as np
 import pytest
 from browsing import bring
 
-from erc.report import projection
 from erc.report.figures import drawing
-from erc.report.page import embedding_map
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SWITCHES = (
@@ -22,19 +19,7 @@ SWITCHES = (
 
 
 @pytest.fixture
-def quick_map(monkeypatch):
-    """Principal components in place of UMAP, whose compiler takes half a minute."""
-
-    def project(embedding, seed=42):
-        centred = embedding - embedding.mean(axis=0)
-        return centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
-
-    monkeypatch.setattr(projection, "project", project)
-    monkeypatch.setattr(embedding_map, "project", project)
-
-
-@pytest.fixture
-def kept(monkeypatch, quick_map):
+def kept(monkeypatch):
     """Figures by name in place of files: writing is what takes the time."""
     found = {}
     monkeypatch.setattr(drawing, "save", lambda fig, stem, vector: found.__setitem__(stem.name, fig))

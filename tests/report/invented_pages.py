@@ -1,4 +1,4 @@
-"""Invented inputs of the page: a document, a map, and finished cells of a grid; and a reader of its HTML."""
+"""Invented inputs of the page: a document, an explorer, and finished cells of a grid; and a reader of its HTML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from erc.data import EMOTIONS, KEMD
 from erc.evaluation import predictions as evaluation_predictions
-from erc.report.page import embedding_map as page_embedding_map
+from erc.report.page import explorer as page_explorer
 from erc.report.rendering import Document, Section, Table
 
 PLANTED = "</script><script>window.planted = 1</script><img src=x onerror='window.planted = 1'>"
@@ -85,23 +85,28 @@ def predictions(n: int, seed: int = 0, prefix: str = "Sess01_script01_F") -> pd.
     return table[COLUMNS]
 
 
-def embedding_map(sizes=(60, 40), seed: int = 0, **media) -> page_embedding_map.EmbeddingMap:
-    """A map of invented folds: emotions as clouds, in another place in each fold."""
+def explorer(
+    sizes=(60, 40), seed: int = 0, rows=("tensor_mixer_peakl",), transcripts=None, audio=None
+) -> page_explorer.Explorer:
+    """Invented folds: emotions as clouds, in another place in each fold; ``transcripts`` and ``audio`` of each segment."""
     rng = np.random.default_rng(seed)
-    parts, places = [], []
+    found = page_explorer.Explorer(KEMD, rows[0])
     for fold, n in enumerate(sizes):
         table = predictions(n, seed + fold, prefix=f"Sess{fold + 1:02d}_script01_F")
-        centres = rng.normal(0, 4, (len(EMOTIONS), 2))
-        places.append(centres[table["hard_label"]] + rng.normal(0, 1, (n, 2)))
-        parts.append(table.assign(fold=fold, seed=42))
-    return page_embedding_map.EmbeddingMap(
-        "Tensor Mixer Network, PeakL",
-        KEMD,
-        pd.concat(parts, ignore_index=True),
-        np.concatenate(places).astype(np.float32),
-        dict.fromkeys(range(len(sizes)), "UMAP"),
-        **media,
-    )
+        media = dict(transcripts=transcripts and [transcripts] * n, audio=audio and [audio] * n)
+        found.segments.append(page_explorer.Segments(table, **media))
+    for k, row in enumerate(rows):
+        for fold, n in enumerate(sizes):
+            table = predictions(n, seed + fold, prefix=f"Sess{fold + 1:02d}_script01_F")
+            table[PROB] = np.roll(table[PROB], k, axis=1)
+            xy = rng.normal(0, 1, (len(EMOTIONS), 2))[table["hard_label"]] + rng.normal(0, 0.2, (n, 2))
+            neighbours = (np.arange(n)[:, None] + np.arange(1, 6)) % n
+            found.runs.append(
+                page_explorer.ExploredRun(
+                    row, f"Title of {row}", fold, 42, fold, table, xy.astype(np.float32), neighbours, "components"
+                )
+            )
+    return found
 
 
 def write_grid(folder: Path, n: int = 30, folds=(0, 1), rows=("concat_peakl", "tensor_mixer_peakl")) -> Path:

@@ -177,7 +177,7 @@ def test_the_table_s_command_writes_the_comparison_beside_the_table(grids, tmp_p
 
 
 @pytest.mark.slow
-def test_the_page_of_a_run_against_a_run_has_a_section_and_a_sentence(tmp_path, quick_map):
+def test_the_page_of_a_run_against_a_run_has_a_section_and_a_sentence(tmp_path):
     runs = []
     for name, n_epochs in (("long", 8), ("short", 2)):
         cell = write_finished_cell(tmp_path / name, "concat_peakl", 1, options={"trainer.max_epochs": n_epochs})

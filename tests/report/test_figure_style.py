@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from invented_cells import corpus, fold_values, history, make_votes
 from invented_world import world
+from mapped_worlds import mapped_world
 from matplotlib.text import Text
 from scipy.spatial.distance import pdist
 
 from erc.data import EMOTIONS, KEMD
+from erc.evaluation import MeanMantel
 from erc.evaluation.bootstrap import f1_by_emotion_interval
-from erc.report import projection
 from erc.report.figures import (
     calibration,
     confusion as figures_confusion,
@@ -42,9 +43,7 @@ def all_figures(rng, n, note, scale=1):
     votes = make_votes(rng, n)
     probs = rng.dirichlet(np.full(7, 0.5), n)
     prediction, folds = probs.argmax(axis=1), np.arange(n) % 5
-    numbers = projection.alignment(va, vectors, hard, vectors[:, :2])
-    by_fold = {fold: numbers.space for fold in range(5)}
-    aligned = projection.align_map(vectors[:, :2], va, hard)[0]
+    mapped = mapped_world(va, vectors, hard)
     interval = f1_by_emotion_interval(hard, prediction, np.zeros(n), np.arange(n) % 20, 7, 50)
     counts = scale * np.bincount(hard, minlength=7)
     n_epochs = 6 if n < 200 else 30
@@ -54,7 +53,7 @@ def all_figures(rng, n, note, scale=1):
     histories = {fold: history(rng, n_epochs) for fold in range(5)}
     return {
         "map": embedding_map.draw_map(
-            va, aligned, hard, numbers, KEMD, by_fold, LONG_TITLE, "fold 4 (median F1)", note
+            mapped, KEMD, MeanMantel(0.412, 0.003, -0.2, 0.2, 5), LONG_TITLE, "fold 4 (median F1)", note
         ),
         "peakl": peakl.draw_peakl(votes, votes.argmax(axis=1), KEMD, note=note),
         "confusion": figures_confusion.draw_confusion(confusion, EMOTIONS, LONG_TITLE, note),

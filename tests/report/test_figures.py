@@ -16,7 +16,6 @@ from erc.evaluation.bootstrap import f1_by_emotion_interval
 from erc.evaluation.cluster_sums import f1_by_emotion
 from erc.evaluation.metrics import concordance
 from erc.peakl import peak_label
-from erc.report import projection
 from erc.report.figures import (
     calibration,
     confusion as figures_confusion,
@@ -223,29 +222,6 @@ def test_the_example_is_one_of_which_some_is_kept_and_some_dropped():
         row[: len(pattern)] = pattern
     assert np.array_equal(peakl._telling_example(votes), votes[2])
     assert np.array_equal(peakl._telling_example(votes[:1]), votes[0])
-
-
-def test_map_shows_every_segment_and_its_numbers(rng):
-    va, vectors, hard = world(rng)
-    numbers = projection.alignment(va, vectors, hard, vectors[:, :2])
-    fig = embedding_map.draw_map(va, vectors[:, :2], hard, numbers, KEMD)
-    for ax, expected in zip(fig.axes, (va, vectors[:, :2]), strict=True):
-        points = np.concatenate([collection.get_offsets() for collection in ax.collections])
-        assert sorted(map(tuple, points)) == sorted(map(tuple, expected))
-        centroids = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines)
-        means = sorted(tuple(expected[hard == k].mean(axis=0)) for k in range(KEMD.n_emotions))
-        assert np.array(centroids) == pytest.approx(
-            np.array(means), rel=1e-12
-        )  # a sum's order is the processor's choice
-        assert len(ax.patches) == KEMD.n_emotions
-    assert f"ρ = {numbers.space.rho:.2f}".replace("0.", ".") in fig.get_suptitle()
-
-
-def test_ellipses_are_one_standard_deviation(rng):
-    cloud = rng.normal(size=(20_000, 2)) @ np.array([[2.0, 0.3], [0, 0.5]]) + [3, 4]
-    ellipse = embedding_map._ellipse(cloud, "black")
-    unit = ellipse.get_transform().inverted().transform(cloud)
-    assert (np.hypot(*unit.T) <= 1).mean() == pytest.approx(1 - math.exp(-0.5), abs=0.01)  # 39 %
 
 
 def test_corpus_bars_are_the_counts(rng):

@@ -197,19 +197,20 @@ def test_another_corpus_is_one_rater_group():
 
 # --- page -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", SPACES)
-def test_the_page_is_of_the_label_space(grids, quick_map, name, tmp_path):
+def test_the_page_is_of_the_label_space(grids, name, tmp_path):
     space = SPACES[name]
     building.build(str(grids[name]), out=str(tmp_path), n_resamples=20)
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     data = data_of(text)
     assert tuple(data["emotions"]) == space.emotions and tuple(data["dimensions"]) == space.dimensions
     assert data["hasPlane"] == space.has_plane == ('id="va"' in text) and data["language"] is None
-    assert len(set(zip(data["colours"], data["shapes"], strict=True))) == space.n_emotions
-    n = sum(fold["n"] for fold in data["folds"])
-    va = np.frombuffer(base64.b64decode(data["arrays"]["va"]["data"]), "<f4").reshape(n, 2 * len(space.dimensions))
-    assert np.isnan(va).sum() == 3 * len(space.dimensions)  # the segment without a rating of each fold
-    truth = np.frombuffer(base64.b64decode(data["arrays"]["truth"]["data"]), "u1")
-    assert (truth == space.n_emotions).sum() == 3 and truth.max() == space.n_emotions
+    assert len(set(zip(data["colours"], data["symbols"], strict=True))) == space.n_emotions
+    for one in data["segments"]:
+        rated = np.frombuffer(base64.b64decode(one["rated"]["data"]), "<f4")
+        assert np.isnan(rated).sum() == len(space.dimensions)  # the segment without a rating
+        truth = np.frombuffer(base64.b64decode(one["truth"]["data"]), "u1")
+        assert (truth == space.n_emotions).sum() == 1 and truth.max() == space.n_emotions
+    assert len(data["segments"]) == 3
     assert "fold 2</th>" in text and "fold 3</th>" not in text
 
 
@@ -220,25 +221,31 @@ def press(driver, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
-def test_the_page_s_script_runs_on_it(grids, quick_map, open_page, name, tmp_path):
+def test_the_page_s_script_runs_on_it(grids, open_page, name, tmp_path):
+    from selenium.webdriver.common.keys import Keys
+
     space = SPACES[name]
     building.build(str(grids[name]), out=str(tmp_path / "out"), n_resamples=20)
     driver = open_page((tmp_path / "out" / "index.html").read_text(encoding="utf-8"))
     labels = [chip.get_attribute("data-value") for chip in driver.find_elements("css selector", "#emotions input")]
-    assert labels == list(space.emotions)
+    assert labels == [*space.emotions, "no votes"]
     outcomes = [chip.get_attribute("data-value") for chip in driver.find_elements("css selector", "#outcomes input")]
     assert outcomes == ["right", "wrong", "tied", "no votes"]
     assert text_of(driver, "count") == "90 of 90 segments shown."
+    if space.has_plane:
+        assert "1 without a rating are not shown here" in text_of(driver, "va-note")
     press(driver, "none")
-    assert text_of(driver, "count") == "1 of 90 segments shown."  # the one that has no emotion
-    press(driver, "next")
+    assert text_of(driver, "count") == "0 of 90 segments shown."
+    driver.find_element("css selector", "#emotions input[data-value='no votes']").click()
+    assert text_of(driver, "count") == "1 of 90 segments shown."
+    driver.execute_script("document.getElementById('map').focus()")
+    driver.switch_to.active_element.send_keys(Keys.PAGE_DOWN, Keys.ENTER)
     card = text_of(driver, "card-body")
     assert "no votes" in card and "NaN" not in card and "undefined" not in card
     press(driver, "all")
-    if space.has_plane:
-        assert "1 without a rating are not shown here" in text_of(driver, "va-note")
+    driver.execute_script("document.getElementById('map').focus()")
     for _ in range(3):  # the segment without a rating among them
-        press(driver, "next")
+        driver.switch_to.active_element.send_keys(Keys.PAGE_DOWN, Keys.ENTER)
         card = text_of(driver, "card-body")
         assert "NaN" not in card and "undefined" not in card
         assert ("valence" in card) == ("valence" in space.dimensions)

@@ -29,10 +29,10 @@ def test_a_run_folder_is_a_grid_of_one_row_and_one_fold(run_dir):
     assert cells.header == ["", "fold 3"] and [state.text for state in cells.rows[0][1]] == ["done (seed 42)"]
 
 
-def test_the_page_of_a_run_says_what_one_fold_can_say_and_changes_nothing_in_its_folder(run_dir, tmp_path, quick_map):
+def test_the_page_of_a_run_says_what_one_fold_can_say_and_changes_nothing_in_its_folder(run_dir, tmp_path):
     before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
     told = build(str(run_dir), out=str(tmp_path / "report"), n_resamples=20)
-    assert "60 segments of concat_peakl" in told
+    assert "60 segments, 1 run, " in told
     assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
     text = (tmp_path / "report" / "table.md").read_text(encoding="utf-8")
     assert text.startswith("# concat_peakl, fold 3, seed 42\n")

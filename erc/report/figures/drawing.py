@@ -25,6 +25,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from erc.files import write_atomically
+from erc.report.arrangement import write_alignments
 from erc.report.figures import (
     calibration,
     confusion,
@@ -39,7 +40,7 @@ from erc.report.figures import (
 from erc.report.figures.spec import FigureSpec, GridView
 from erc.report.figures.style import STYLE
 from erc.report.grid_results import choose_row, load
-from erc.report.projection import NotDrawn, write_alignments
+from erc.report.projection import Layout, NotDrawn, check_layout
 
 FIGURES: list[FigureSpec] = [
     over_folds.FIGURE,
@@ -77,6 +78,8 @@ def draw_figures(
     fold: int | None = None,
     vector: str = "pdf",
     n_resamples: int = 2000,
+    layout: Layout = "pca",
+    only: str | None = None,
 ) -> str:
     """Draws every figure of a grid, and writes ``alignment.csv``, the alignment of every row and fold.
 
@@ -89,6 +92,8 @@ def draw_figures(
         fold: Fold of the map; the one of median weighted F1 where not given.
         vector: ``pdf`` or ``svg``, beside the PNG.
         n_resamples: Of the bootstrap.
+        layout: Of the map: ``pca``, or ``umap``, see ``projection.project``.
+        only: Name of one figure, such as ``map``; all where not given.
 
     Returns:
         How many figures were drawn, and where.
@@ -97,6 +102,10 @@ def draw_figures(
         FileNotFoundError: No cell is finished.
         ValueError: An argument out of its range.
     """
+    names = [spec.name for spec in FIGURES]
+    if only is not None and only not in names:
+        raise ValueError(f"only must be a figure, one of {', '.join(names)}: got {only!r}.")
+    check_layout(layout)
     rows = load(folder)
     chosen = choose_row(rows, row)
     if fold is not None and fold not in chosen.folds:
@@ -109,12 +118,16 @@ def draw_figures(
             what = f"{one.path}, .{vector}  {one.seconds:.1f} s"
         print(f"{one.name:<14} {what}", flush=True)
 
-    drawn = draw_all(GridView(rows, chosen, fold, n_resamples), out_dir, vector, on_figure=tell)
+    drawn = draw_all(GridView(rows, chosen, fold, n_resamples, layout), out_dir, vector, on_figure=tell, only=only)
     return f"{sum(one.path is not None for one in drawn)} figures of {chosen.title} in {out_dir}"
 
 
 def draw_all(
-    grid: GridView, out_dir: Path, vector: str = "pdf", on_figure: Callable[[Drawn], None] = lambda drawn: None
+    grid: GridView,
+    out_dir: Path,
+    vector: str = "pdf",
+    on_figure: Callable[[Drawn], None] = lambda drawn: None,
+    only: str | None = None,
 ) -> list[Drawn]:
     """Every figure of a grid as files of ``out_dir``, in the order of ``FIGURES``; and ``alignment.csv`` beside the map.
 
@@ -123,6 +136,7 @@ def draw_all(
         out_dir: Folder of the figures; made where it is not there.
         vector: ``pdf`` or ``svg``, beside the PNG.
         on_figure: Called after each figure.
+        only: Name of one figure; all where None.
 
     Raises:
         ValueError: ``vector`` is neither, or files of a run do not belong together.
@@ -131,7 +145,7 @@ def draw_all(
         raise ValueError(f"vector must be pdf or svg: got {vector!r}.")
     out_dir.mkdir(parents=True, exist_ok=True)
     drawn = []
-    for spec in FIGURES:
+    for spec in FIGURES if only is None else [spec_of(only)]:
         started = time.monotonic()
         try:
             save(spec.draw(grid), out_dir / spec.name, vector)

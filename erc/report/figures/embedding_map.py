@@ -1,4 +1,4 @@
-"""Figure "map": the raters' valence-arousal plane beside the model's vectors."""
+"""Figure "map": the raters' valence-arousal plane beside the model's vectors, before training and after it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
-from erc.evaluation import MIN_SEGMENTS, Mantel, as_same_length
+from erc.evaluation import MIN_SEGMENTS, MeanMantel, as_same_length
 from erc.labels import LabelSpace
+from erc.report.arrangement import Alignment, Mapped, arrangements
 from erc.report.figures.spec import FigureSpec, GridView
 from erc.report.figures.style import (
     INK,
@@ -23,88 +24,108 @@ from erc.report.figures.style import (
     scale_ticks,
     styled,
 )
-from erc.report.projection import Alignment, NotDrawn, align_map, vectors
-from erc.report.rendering import p_text, short
+from erc.report.projection import NotDrawn, align_map
+from erc.report.rendering import ends_text, p_text, short, signed
 
 ARRANGED_BELOW = 0.05
 """Largest p value at which emotions are called arranged as the raters arrange them."""
 
+MIN_ELLIPSE = 10
+"""An emotion with fewer segments gets a centroid, but no ellipse: four points make one of any shape."""
+
+JITTER = 0.04
+"""Half the width of the noise that moves equal ratings apart, on a scale of 1 to 5; means of ten raters lie on a grid of 0.1."""
+
 
 @styled
 def draw_map(
-    va: np.ndarray,
-    aligned: np.ndarray,
-    hard_label: np.ndarray,
-    numbers: Alignment,
+    mapped: Mapped,
     label_space: LabelSpace,
-    by_fold: dict[int, Mantel] | None = None,
+    over_folds: MeanMantel | None = None,
     title: str = "",
     fold: str = "",
     note: str = "",
 ) -> Figure:
-    """Left, the raters' emotions in the valence-arousal plane; right, the model's vectors (UMAP), turned to fit it.
+    """From left to right: the raters' emotions in the valence-arousal plane; the vectors before training, where the run has kept
+    them; the vectors after training. Both are turned to fit the plane.
 
     Args:
-        va: (N, 2) mean valence and arousal of the pictured fold's untied segments.
-        aligned: (N, 2) of ``align_map``.
-        hard_label: (N,) emotion index.
-        numbers: Of the pictured fold.
+        mapped: The pictured fold.
         label_space: Of the corpora; it has valence and arousal.
-        by_fold: ``mantel`` in the space of the vectors, of every fold.
+        over_folds: Mean over all folds of the row.
         title: Which row.
         fold: Which fold.
         note: Grey remark at the bottom.
 
     Returns:
-        180 mm x 118 mm.
+        174 mm wide.
     """
-    va, aligned, hard_label = as_same_length(va=va, aligned=aligned, hard_label=hard_label)
+    va, hard_label = as_same_length(va=mapped.va, hard_label=mapped.hard_label)
     emotions, scale = label_space.emotions, label_space.scale
     if scale is None or not label_space.has_plane:
         raise NotDrawn("the plane needs ratings of valence and arousal: the corpora have none")
     handles = emotion_handles(emotions, counted(emotions, np.bincount(hard_label, minlength=len(emotions))))
-    fig = new_figure(PAGE_MM, 118, note, handles, h_pad=0.1)  # a gap between the findings and the titles
-    left, right = fig.subplots(1, 2)
-    for ax, points in ((left, va), (right, aligned)):
-        _clusters(ax, points, hard_label, looks_of(emotions))
-        ax.set_box_aspect(1)
+    panels = [] if mapped.untrained is None else [("Before training", mapped.untrained, mapped.untrained_numbers)]
+    panels.append(("After training" if panels else "Model", mapped.trained, mapped.numbers))
+    fig = new_figure(PAGE_MM, 92 if len(panels) > 1 else 118, note, handles, h_pad=0.1)
+    axes = fig.subplots(1, 1 + len(panels))
+    looks = looks_of(emotions)
+    noise = JITTER * (scale[1] - scale[0]) / 4
+    _clusters(axes[0], va + np.random.default_rng(0).uniform(-noise, noise, va.shape), hard_label, looks, centres=va)
     margin = 0.025 * (scale[1] - scale[0])
-    left.set(xlim=(scale[0] - margin, scale[1] + margin), ylim=(scale[0] - margin, scale[1] + margin))
-    left.set(xticks=scale_ticks(scale), yticks=scale_ticks(scale))
-    whose = mean_of(label_space.n_raters)
-    left.set(xlabel=f"valence ({whose})", ylabel=f"arousal ({whose})")
-    left.set_title(f"Raters: place of each emotion\n{len(va):,} untied segments; ellipse: 1 σ")
-    _equal_limits(right)
-    right.set(xticks=[], yticks=[], xlabel="UMAP, turned and scaled onto the left map (no units)")
-    right.set_title(f"Model: vector before the heads{', ' if fold else ''}{fold}\n{title}")
-    fig.suptitle("\n".join(_map_findings(numbers, by_fold)), x=0.01, ha="left")
+    ends = (scale[0] - margin, scale[1] + margin)
+    axes[0].set(xlim=ends, ylim=ends, xticks=scale_ticks(scale), yticks=scale_ticks(scale))
+    axes[0].set(xlabel="valence", ylabel="arousal")
+    axes[0].set_title(f"Raters ({mean_of(label_space.n_raters)})\n{len(va):,} untied segments")
+    for ax, (name, projection, numbers) in zip(axes[1:], panels, strict=True):
+        aligned = align_map(projection.xy, va, hard_label)[0]
+        _clusters(ax, aligned, hard_label, looks)
+        _equal_limits(ax)
+        ax.set(xticks=[], yticks=[], xlabel=projection.method.replace(", ", "\n", 1))
+        where = f", {fold}" if fold and ax is axes[-1] else ""
+        ax.set_title(f"{name}{where}\n{_rho_text(numbers)}")
+    for letter, ax in zip("abc", axes, strict=False):
+        ax.set_box_aspect(1)
+        ax.text(-0.02, 1.16, letter, transform=ax.transAxes, fontweight="bold", fontsize=9, ha="right", va="bottom")
+    heading = _finding(mapped.numbers, over_folds)
+    fig.suptitle("\n".join(filter(None, [*heading, title])), x=0.01, ha="left")
     return fig
 
 
-def _map_findings(numbers: Alignment, by_fold: dict[int, Mantel] | None) -> list[str]:
-    """Heading of the figure: the finding in the vectors' own space, then the numbers of the map and of all folds."""
-    space, plane = numbers.space, numbers.map
-    arranged = "arranged" if space.p_value < ARRANGED_BELOW else "not clearly arranged"
-    first = (
-        f"Emotions are {arranged} as the raters arrange them: rank correlation of distances ρ = {short(space.rho, 2)}, "
-        f"{p_text(space.p_value)}"
-    )
-    second = (
-        f"In the map ρ = {short(plane.rho, 2)}, {p_text(plane.p_value)}; its trustworthiness "
-        f"{short(numbers.trustworthiness, 2)}."
-    )
-    if by_fold and len(by_fold) > 1:
-        found = [by_fold[fold] for fold in sorted(by_fold)]
-        n_arranged = sum(one.p_value < ARRANGED_BELOW for one in found)
-        second += (
-            f" Folds {', '.join(map(str, sorted(by_fold)))}: ρ = {', '.join(short(one.rho, 2) for one in found)} "
-            f"(p < .05 in {n_arranged} of {len(found)})."
-        )
-    return [first, second]
+def _rho_text(numbers: Alignment | None) -> str:
+    """What the drawn map says, with its range over layouts where there are several."""
+    if numbers is None:
+        return ""
+    text = f"on this map ρ = {short(numbers.map.rho, 2)}, {p_text(numbers.map.p_value)}"
+    if numbers.map_range is not None:
+        text += f" ({ends_text(*numbers.map_range)} over layouts)"
+    return text
 
 
-def _clusters(ax: Axes, points: np.ndarray, hard_label: np.ndarray, looks: tuple[Look, ...]) -> None:
-    """Points, then ellipses, then centroids; the most frequent emotion is drawn first."""
+def _finding(numbers: Alignment, over_folds: MeanMantel | None) -> list[str]:
+    """Heading of the figure: the finding over all folds, in the vectors' own space; of one fold where there is only one."""
+    p_value = numbers.space.p_value if over_folds is None else over_folds.p_value
+    arranged = "arranged" if p_value < ARRANGED_BELOW else "not clearly arranged"
+    first = f"Emotions are {arranged} as the raters arrange them: "
+    if over_folds is None:
+        return [
+            f"{first}rank correlation of distances ρ = {short(numbers.space.rho, 2)}, {p_text(numbers.space.p_value)}"
+        ]
+    chance = ends_text(over_folds.null_low, over_folds.null_high, with_sign=True)
+    return [
+        f"{first}rank correlation of distances ρ = {signed(over_folds.rho).lstrip('+')}",
+        f"(mean over {over_folds.n_folds} folds, among the vectors; by chance {chance}; {p_text(over_folds.p_value)})",
+    ]
+
+
+def _clusters(
+    ax: Axes, points: np.ndarray, hard_label: np.ndarray, looks: tuple[Look, ...], centres: np.ndarray | None = None
+) -> None:
+    """Points, then ellipses, then centroids; the most frequent emotion is drawn first.
+
+    ``centres`` are the points of ellipses and centroids where they are not the drawn ones.
+    """
+    places = points if centres is None else centres
     counts = np.bincount(hard_label, minlength=len(looks))
     order = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
     for index in order:
@@ -115,13 +136,14 @@ def _clusters(ax: Axes, points: np.ndarray, hard_label: np.ndarray, looks: tuple
             **point_style(len(points)),
         )
     for index in (index for index in order if counts[index] >= MIN_SEGMENTS):
-        members, look = points[hard_label == index], looks[index]
-        ax.add_patch(_ellipse(members, look.color))
+        members, look = places[hard_label == index], looks[index]
+        if counts[index] >= MIN_ELLIPSE:
+            ax.add_patch(_ellipse(members, look.color))
         ax.plot(
             *members.mean(axis=0),
             linestyle="none",
             marker=look.marker,
-            markersize=8,
+            markersize=7,
             markerfacecolor=look.color,
             markeredgecolor=INK,
             markeredgewidth=0.8,
@@ -161,23 +183,22 @@ def _from_grid(grid: GridView) -> Figure:
     shown = grid.fold
     if shown is None:
         shown = median_fold(dict(zip(grid.row.folds, grid.row.values("weighted_f1"), strict=True)))
-    va, _, hard = vectors(grid.runs[shown])
-    map_2d, numbers = found.maps[shown]
-    by_fold = {fold: one.space for fold, (_, one) in found.maps.items()}
+    mapped = found.maps[shown]
+    over_folds = arrangements([grid.row])[grid.row.name] if len(found.maps) > 1 else None
     which = f"fold {shown}" + (" (median F1)" if grid.fold is None and len(grid.runs) > 1 else "")
     table = grid.runs[shown].predictions
-    unplaced = int((~table["is_tied"].astype(bool)).sum()) - len(va)
+    unplaced = int((~table["is_tied"].astype(bool)).sum()) - len(mapped.va)
     note = grid.note_with(unplaced, "votes or rating")
-    aligned = align_map(map_2d, va, hard)[0]
-    return draw_map(va, aligned, hard, numbers, grid.label_space, by_fold, grid.title, which, note)
+    return draw_map(mapped, grid.label_space, over_folds, grid.title, which, note)
 
 
 FIGURE = FigureSpec(
     name="map",
-    alt="Two scatter plots with a centroid and an ellipse for each emotion: raters' plane, and UMAP of the model's vectors",
+    alt="Scatter plots with a centroid for each emotion: raters' plane, and the model's vectors before and after training",
     caption=(
-        "The raters' place of each emotion, and the vectors in front of the heads: one fold, untied segments only, hence "
-        "another projection than that of the map to explore."
+        "Where the raters place each emotion, and where the vectors in front of the heads do: one fold, untied segments. Large "
+        f"markers are centroids; ellipses hold one standard deviation of emotions with {MIN_ELLIPSE} segments or more. Equal ratings "
+        "are moved apart a little."
     ),
     draw=_from_grid,
 )

@@ -14,10 +14,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from erc.labels import NO_LABEL, LabelSpace
+from erc.report.arrangement import Alignments, alignments
 from erc.report.figures.style import SYNTHETIC_REMARK
 from erc.report.finished_run import Run
 from erc.report.grid_results import Row, is_synthetic
-from erc.report.projection import Alignments, NotDrawn, alignments
+from erc.report.projection import Layout, NotDrawn
 
 
 @dataclass
@@ -29,12 +30,14 @@ class GridView:
         row: The one that is pictured; of its seeds, the lowest.
         fold: Fold of the map; the one of median weighted F1 where None.
         n_resamples: Of the bootstrap.
+        layout: Of the map, see ``projection.project``.
     """
 
     rows: list[Row]
     row: Row
     fold: int | None = None
     n_resamples: int = 2000
+    layout: Layout = "pca"
 
     @property
     def title(self) -> str:
@@ -100,8 +103,8 @@ class GridView:
 
     @cached_property
     def alignments(self) -> Alignments:
-        """Alignment of every row and fold, with a map of each pictured run; errors as ``projection.alignments``."""
-        return alignments(self.rows, self.row)
+        """Alignment of every row and fold, with a map of each pictured run; errors as ``arrangement.alignments``."""
+        return alignments(self.rows, self.row, self.layout)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One HTML page with everything: the answer first, then tables, statistics, figures, and an embedding map to explore.
 
 markup.py         marks and data -> HTML
-embedding_map.py  predictions and vectors -> what the browser unpacks
+explorer.py       predictions and vectors of every run -> what the browser unpacks
 media.py          transcripts and audio, on request only
 answer.py         what was compared, what won, by how much, and whether to believe it
 sections.py       facts, states of the cells, figures, alignment, raters

@@ -23,10 +23,11 @@ from erc.report.figures.drawing import draw_all
 from erc.report.figures.spec import GridView
 from erc.report.grid_results import choose_row, is_single_run, load
 from erc.report.page.answer import answer_of, best_marked
-from erc.report.page.embedding_map import map_of
+from erc.report.page.explorer import explore
 from erc.report.page.html import render
 from erc.report.page.media import add_media
 from erc.report.page.sections import alignment_section, cells_of, facts_of, pictures_of, raters_section
+from erc.report.projection import Layout, check_layout
 from erc.report.tables import make_tables, save_tables
 
 
@@ -38,6 +39,7 @@ def build(
     max_audio_mb: float = 12.0,
     n_resamples: int = 2000,
     seed: int = 42,
+    layout: Layout = "pca",
     against: str | None = None,
 ) -> str:
     """Writes ``<out>/index.html``, and the tables and figures that go into it.
@@ -45,11 +47,12 @@ def build(
     Args:
         runs: The grid's folder, with ``<row>/fold<k>-seed<s>/`` in it; or the folder of one finished run.
         out: Folder of the report.
-        row: The row that figures and the embedding map show; tensor_mixer_peakl, or else the last row, where not given.
+        row: The row that figures show, and the explorer first; tensor_mixer_peakl, or else the last row, where not given.
         with_media: Puts transcripts and audio into the page. They are human-subject data: keep such a page to yourself.
         max_audio_mb: Largest total of the audio, in megabytes; segments are taken in random order up to it.
         n_resamples: Of the bootstrap.
-        seed: Of the projection and of that order.
+        seed: Of that order.
+        layout: Of the maps: ``pca``, or ``umap``, see ``projection.project``.
         against: Folder of another grid, whose rows of the same names are compared with these; see ``compare_grids``.
 
     Returns:
@@ -59,11 +62,17 @@ def build(
         FileNotFoundError: No cell is finished, or a finished one has lost its ``embeddings.npz``.
         ValueError: ``row`` is not a finished one, a run's files do not belong together, or the grids cannot be compared.
     """
+    check_layout(layout)
     rows = load(runs)
     chosen = choose_row(rows, row)
     target = Path(out)
     target.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=4 + len(chosen.folds) * (1 + with_media), desc="report", unit="step", file=sys.stderr) as bar:
+    with tqdm(
+        total=4 + sum(len(one.runs) for one in rows) + len(chosen.folds) * with_media,
+        desc="report",
+        unit="step",
+        file=sys.stderr,
+    ) as bar:
 
         def done(following: str) -> None:
             bar.update()
@@ -74,14 +83,12 @@ def build(
         tables = make_tables(rows, n_resamples=n_resamples)
         # a run folder stays as the run left it
         save_tables(target if is_single_run(runs) else runs, tables, other)
-        done("projections")
-        embedding_map = map_of(chosen, seed=seed, on_fold=lambda fold: done(f"projected fold {fold}"))
+        done("maps and neighbours of every run")
+        explorer = explore(rows, chosen, layout, on_run=lambda: done("maps and neighbours of every run"))
         if with_media:
-            add_media(
-                embedding_map, chosen, max_audio_mb, seed=seed, on_fold=lambda fold: done(f"media of fold {fold}")
-            )
+            add_media(explorer, chosen, max_audio_mb, seed=seed, on_fold=lambda fold: done(f"media of fold {fold}"))
         bar.set_postfix_str("figures")
-        grid = GridView(rows, chosen, n_resamples=n_resamples)
+        grid = GridView(rows, chosen, n_resamples=n_resamples, layout=layout)
         drawn = draw_all(grid, target / "figures", on_figure=lambda one: bar.set_postfix_str(f"figure {one.name}"))
         done("raters")
         sections = [*([other.section] if other else []), raters_section(chosen, n_resamples)]
@@ -89,24 +96,27 @@ def build(
             sections.insert(0, alignment_section(rows, grid.alignments.rows))
         done("page")
         pictures, missing = pictures_of(drawn)
+        first = next((picture for picture in pictures if picture.name == "map"), None)
         text = render(
             tables.document,
-            embedding_map,
+            explorer,
             sections,
-            pictures,
+            [picture for picture in pictures if picture is not first],
             missing,
             facts=facts_of(rows),
             cells=cells_of(rows, runs),
             answer=answer_of(rows, tables.intervals, n_resamples, other),
             best=best_marked(rows),
+            first_picture=first,
         )
         write_atomically(target / "index.html", text)
         done("")
     media = "without transcripts and audio"
     if with_media:
-        media = f"with transcripts and {sum(map(bool, embedding_map.audio or [])):,} recordings: human-subject data"
+        n_recordings = sum(bool(audio) for one in explorer.segments for audio in one.audio or [])
+        media = f"with transcripts and {n_recordings:,} recordings: human-subject data"
     summary = (
         f"{target / 'index.html'}: {(target / 'index.html').stat().st_size / 1e6:.1f} MB, "
-        f"{len(embedding_map.table):,} segments of {chosen.name}, {len(pictures)} figures, {media}"
+        f"{explorer.n_segments:,} segments, {len(explorer.runs)} run{'s' * (len(explorer.runs) != 1)}, {len(pictures)} figures, {media}"
     )
     return "\n".join([summary, *missing])

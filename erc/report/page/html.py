@@ -5,30 +5,29 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
+from erc.labels import NO_LABEL
 from erc.report.page.answer import Answer
-from erc.report.page.embedding_map import EmbeddingMap, pack
+from erc.report.page.explorer import Explorer, pack
 from erc.report.page.markup import inline, is_wholly_bold, json_for_html, without_marks
 from erc.report.page.sections import Cells, Picture
 from erc.report.rendering import Document, Section, Table
 
 HERE = Path(__file__).parent
 
-SCRIPTS = (
-    *("data", "glyphs", "plots", "drawing", "words", "audio", "card", "filters", "rectangle", "pointer_and_keys"),
-    *("controls", "colours", "sort", "start"),
-)
+SCRIPTS = ("data", "plots", "card", "lists", "page", "sort", "start")
 """Files of ``script/`` in the order in which they run."""
 
 
 def render(
     document: Document,
-    embedding_map: EmbeddingMap,
+    explorer: Explorer,
     sections: Sequence[Section] = (),
     pictures: Sequence[Picture] = (),
     missing: Sequence[str] = (),
@@ -36,12 +35,13 @@ def render(
     cells: Cells | None = None,
     answer: Answer | None = None,
     best: Table | None = None,
+    first_picture: Picture | None = None,
 ) -> str:
     """The whole page.
 
     Args:
         document: Tables of the grid.
-        embedding_map: Segments that can be explored.
+        explorer: Segments that can be explored.
         sections: Further statistics, after those of the document.
         pictures: Figures in their order.
         missing: One line for each figure that was not drawn.
@@ -49,9 +49,9 @@ def render(
         cells: State of each cell.
         answer: What the page opens with.
         best: The main table, the best figures in bold.
+        first_picture: The figure beside the answer.
     """
-    script = script_text()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script, library, data = script_text(), get_plotlyjs(), pack(explorer)
     return (
         _environment()
         .get_template("template.html")
@@ -64,17 +64,32 @@ def render(
             cells=cells,
             answer=answer,
             best=best,
-            map_title=embedding_map.title,
-            has_plane=embedding_map.label_space.has_plane,
-            n_segments=len(embedding_map.table),
-            has_media=embedding_map.transcripts is not None,
-            data=json_for_html(pack(embedding_map)),
-            audio="\n".join(base64.b64encode(one).decode() for one in embedding_map.audio or []),
+            first_picture=first_picture,
+            explorer=explorer,
+            data=data,
+            rows=list({run.row: run.title for run in explorer.runs}.items()),
+            folds=sorted({run.fold for run in explorer.runs}),
+            seeds=sorted({run.seed for run in explorer.runs}),
+            has_unvoted=any((one.table["hard_label"] == NO_LABEL).any() for one in explorer.segments),
+            packed=json_for_html(data),
+            audio="\n".join(_audio_lines(explorer)) if explorer.has_media else "",
             style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
             script=Markup(script),
-            script_hash=f"sha256-{digest}",
+            library=Markup(library),
+            script_hashes=Markup(" ".join(f"'{_hash(text)}'" for text in (library, script))),
         )
     )
+
+
+def _audio_lines(explorer: Explorer) -> Iterator[str]:
+    """base64 of each segment's audio, in the order of the segments; empty where there is none."""
+    for one in explorer.segments:
+        yield from (base64.b64encode(audio).decode() for audio in one.audio or [b""] * len(one.table))
+
+
+def _hash(script: str) -> str:
+    """What a content security policy calls a script by."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def script_text() -> str:

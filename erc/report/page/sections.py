@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from erc.data import NO_SPLIT
+from erc.report.arrangement import AlignmentRow
 from erc.report.figures.drawing import Drawn, spec_of
 from erc.report.figures.embedding_map import ARRANGED_BELOW
 from erc.report.grid_results import Row, is_single_run
-from erc.report.projection import AlignmentRow
 from erc.report.raters import Agreement, NoRaters, agreement
 from erc.report.rendering import NOT_DEFINED, Section, Table, raters_text, short, short_p
 from erc.training import state_of
@@ -27,6 +27,8 @@ CSS_PIXELS = 96 / 220
 class Picture(NamedTuple):
     """One figure as it goes into the page."""
 
+    name: str
+    """Of its file."""
     alt: str
     """What is seen, for readers who do not see it."""
     caption: str
@@ -120,7 +122,7 @@ def pictures_of(drawn: Sequence[Drawn]) -> tuple[list[Picture], list[str]]:
     for one in drawn:
         if one.path is not None:
             spec = spec_of(one.name)
-            pictures.append(Picture(spec.alt, spec.caption, one.path.read_bytes()))
+            pictures.append(Picture(one.name, spec.alt, spec.caption, one.path.read_bytes()))
     return pictures, [f"Figure {one.name} is missing: {one.missing}" for one in drawn if one.path is None]
 
 
@@ -132,18 +134,19 @@ def alignment_section(rows: list[Row], found: Sequence[AlignmentRow]) -> Section
     if not n_arranged:
         title = f"Emotions are not clearly arranged as the raters arrange them in any of {len(found)} cells (p ≥ .05)"
     note = (
-        "Spearman's rank correlation between the emotions' distances in the raters' valence-arousal plane and among the vectors "
-        "in front of the heads. p comes from all relabellings of the emotions (Mantel, 1967); it is not corrected for the "
-        "number of lines. The loss on valence and arousal itself pushes a model towards this arrangement. On the map: the same "
-        "after UMAP. Trustworthiness: share of a point's neighbours on the map that are its neighbours among the vectors, as "
-        "a score in [0, 1]. Disparity: what does not fit after the map is turned onto the plane."
+        "ρ of each fold, among the vectors in front of the heads and on the map that is drawn of them. p comes from all "
+        "relabellings of the emotions (Mantel, 1967); it is not corrected for the number of lines. Trustworthiness: share of a "
+        "point's neighbours on the map that are its neighbours among the vectors, as a score in [0, 1]. Disparity: what does not "
+        "fit after the map is turned onto the plane. Before training: ρ among the vectors of the network with which the run "
+        "began, where the run has kept them."
     )
-    header = ["", "fold", "segments", "emotions", "rank correlation", "p"]
-    header += ["on the map", "p", "trustworthiness", "disparity"]
+    header = ["", "fold", "segments", "emotions", "ρ", "p"]
+    header += ["on the map", "p", "trustworthiness", "disparity", "before training", "p"]
     lines = [
         [titles[one.row], str(one.fold), f"{one.n_segments:,}", str(one.n_emotions), short(one.rho), short_p(one.p)]
         + [_or_undefined(short, one.map_rho), _or_undefined(short_p, one.map_p)]
         + [_or_undefined(short, one.trustworthiness), _or_undefined(short, one.disparity)]
+        + [_or_undefined(short, one.untrained_rho), _or_undefined(short_p, one.untrained_p)]
         for one in found
     ]
     return Section(title, [note], [Table(header, lines)], "statistics")
