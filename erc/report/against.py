@@ -17,7 +17,7 @@ import numpy as np
 
 from erc.files import write_atomically
 from erc.report.comparisons import Comparison, compare_rows, corrected
-from erc.report.grid_results import METRICS, Row, choose_row, load, metrics_of
+from erc.report.grid_results import METRICS, Row, load, metrics_of
 from erc.report.rendering import Document, Section, Table, ends_text, short, short_p, signed, to_markdown
 from erc.report.single_tables import comparison_notes, conclusion_text, difference_texts
 from erc.report.table_files import harmless
@@ -91,7 +91,7 @@ def compare_grids(folder: str | Path, against: str | Path, n_resamples: int = 20
         folder: Grid A, or a single run.
         against: Grid B, or a single run, which is subtracted.
         n_resamples: Resamples of the bootstrap.
-        row: The row that the sentence is about; ``tensor_mixer_peakl``, or the last one of both grids, where not given.
+        row: The row that the sentence is about; the one with the highest weighted F1 in grid A where not given.
 
     Raises:
         FileNotFoundError: No cell of a grid is finished.
@@ -134,7 +134,9 @@ def compare_grids(folder: str | Path, against: str | Path, n_resamples: int = 20
         *filter(None, [conclusion_text(found)]),
     ]
     table = _table(keys, found, names)
-    told = choose_row([pair.a for pair in pairs], row if row in by_pair else None)
+    means = {pair.a.name: pair.means(SENTENCE_METRIC)[0] for pair in pairs}
+    name = row if row in means else max(means, key=lambda name: means[name])
+    told = next(pair.a for pair in pairs if pair.a.name == name)
     sentence = f"{_sentence(keys, found, told, title, names)} {_differing_text(different, n_unknown, MAX_TOLD)}"
     return Against(
         title, Section(f"{title}, reading `selected`", paragraphs, [table], "statistics"), sentence, _csv(keys, found)

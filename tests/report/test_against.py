@@ -99,19 +99,27 @@ def test_the_sentence_says_by_how_much_and_whether_that_is_shown(grids, found):
 
 def test_options_data_seeds_and_code_that_differ_are_named(tmp_path):
     a, b = tmp_path / "a", tmp_path / "b"
-    for row in ("concat_hard", "concat_soft"):
+    for row in ("concat_hard", "concat_peakl"):
         write_finished_cell(a, row, 0, options={"trainer.max_epochs": 8})
     write_finished_cell(b, "concat_hard", 0, options={"trainer.max_epochs": 2})
-    write_finished_cell(b, "concat_soft", 0, options={"trainer.max_epochs": 2})
+    write_finished_cell(b, "concat_peakl", 0, options={"trainer.max_epochs": 2})
     said = " ".join(compare_grids(a, b, n_resamples=20).section.paragraphs)
     assert "The grids differ in trainer.max_epochs: 8 in a, 2 in b." in said
     # nothing but the cell's own place differs between a grid and its copy
     shutil.copytree(a, tmp_path / "c")
     same = compare_grids(a, tmp_path / "c", n_resamples=20)
     assert "Options, data and code are the same in both grids." in same.sentence and "is not shown" in same.sentence
+    # it is about the best row of A, or about the one that is asked for
+    lines = [line for line in csv.DictReader(same.csv.splitlines()) if line["metric"] == "weighted_f1"]
+    titles = {"concat_hard": "Concatenation, hard", "concat_peakl": "Concatenation, PeakL"}
+    worst, best = (line["row"] for line in sorted(lines, key=lambda line: float(line["a"])))
+    assert f"the weighted F1 of {titles[best]} " in same.sentence
+    assert (
+        f"the weighted F1 of {titles[worst]} " in compare_grids(a, tmp_path / "c", n_resamples=20, row=worst).sentence
+    )
     # another seed and other data of one row
-    shutil.rmtree(b / "concat_soft")
-    write_finished_cell(b, "concat_soft", 0, seed=7, options={"trainer.max_epochs": 2}, data="other")
+    shutil.rmtree(b / "concat_peakl")
+    write_finished_cell(b, "concat_peakl", 0, seed=7, options={"trainer.max_epochs": 2}, data="other")
     with pytest.raises(ValueError, match="A table is of one set of options and data"):
         compare_grids(a, b, n_resamples=20)
     shutil.rmtree(b / "concat_hard")
