@@ -18,7 +18,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -108,6 +108,26 @@ def sigterm_as_ctrl_c() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@contextmanager
+def output_in(log: Path) -> Iterator[None]:
+    """Within the block, what this process prints, and what the processes print that it starts, is appended to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = [os.dup(number) for number in (1, 2)]
+    try:
+        with open(log, "ab") as file:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number in (1, 2):
+                os.dup2(file.fileno(), number)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, own in zip((1, 2), kept, strict=True):
+            os.dup2(own, number)
+            os.close(own)
+
+
 def composed_plain(config: DictConfig) -> dict[str, Any]:
     """The configuration as plain values; with ``resume=auto`` the run folder is that of the run that is gone on with."""
     plain = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
@@ -153,7 +173,12 @@ def main(config: DictConfig) -> None:
         if not is_multirun() and int(os.environ.get("LOCAL_RANK", 0)) == 0:
             print(how_to_go_on(plain["run_dir"], sys.argv[1:], plain["trainer"]["max_epochs"]), flush=True)
 
-    with sigterm_as_ctrl_c() as received:
+    # each job of a cluster's grid has its output in its own folder, as a cell on this machine has
+    log = Path(plain["run_dir"], "train.log")
+    is_cell_of_sweep = is_multirun() and plain["resume"] is True
+    if is_cell_of_sweep:
+        print(f"Output: {log}", flush=True)
+    with output_in(log) if is_cell_of_sweep else nullcontext(), sigterm_as_ctrl_c() as received:
         try:
             train_fold(parts=instantiate(OmegaConf.create(plain), _convert_="all"), names=names, config=plain)
         except (KeyboardInterrupt, SystemExit):

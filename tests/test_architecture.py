@@ -84,6 +84,7 @@ WITHIN = {
         "single_tables",
         "group_tables",
         "table_files",
+        "against",
         "tables",
         "raters",
         "figures",

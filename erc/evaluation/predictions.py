@@ -292,8 +292,9 @@ def summary_text(result: dict) -> str:
         *(f"ccc_{name}" for name in DIMENSIONS if f"ccc_{name}" in metrics),
     ]
     rows = [("model", metrics), ("majority", result["majority"])]
-    lines = [" " * 10 + "".join(f"{name:>13}" for name in names)]
+    widths = [max(8, len(name) + 2) for name in names]
+    lines = [" " * 8 + "".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))]
     for label, metrics in rows:
         values = ("    -" if metrics[name] is None else f"{round(metrics[name], 3) + 0.0:.3f}" for name in names)
-        lines.append(f"{label:<10}" + "".join(f"{value:>13}" for value in values))
+        lines.append(f"{label:<8}" + "".join(f"{value:>{width}}" for value, width in zip(values, widths, strict=True)))
     return "\n".join(lines)

@@ -3,6 +3,7 @@
     cells.py      rows, folds and seeds -> cells
     options.py    options of ``sh reproduce.sh``
     asked_for.py  whether a finished cell is of the run that is asked for now
+    board.py      the running cells on the terminal: progress, time left
     running.py    runs the cells by a Hydra launcher; signals, waiting
     guard.py      a process that ends with the program that started it
     pool.py       runs the cells on this machine, several at a time

@@ -14,18 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from erc.grid.asked_for import composed, is_current
+from erc.grid.board import LOG, Board, duration, end_of, told
 from erc.grid.cells import ROOT, Cell
 from erc.grid.guard import Guarded
-from erc.grid.running import duration
 from erc.training import ERROR, claimed, drop_checkpoints, error_of, read_result, record_error, state_of
-
-LOG = "train.log"
 
 GRACE_SECONDS = 10.0
 """So long may a cell take to end by itself when the grid is stopped."""
-
-LAST_BYTES = 8192
-"""So much of the end of a log is read for its last line."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,8 @@ class Job:
     """Time of the error that lay in the folder before; see ``_written``."""
 
 
-def run_pool(cells: list[Cell], extra: list[str], n_jobs: int, seconds: float = 0.2) -> None:
-    """Runs each cell that is not finished; prints a line whenever one begins or ends.
+def run_pool(cells: list[Cell], extra: list[str], n_jobs: int, board: Board, seconds: float = 0.2) -> None:
+    """Runs each cell that is not finished.
 
     A cell that another program trains is passed over. An exception, such as that of a signal, ends what runs.
 
@@ -49,25 +44,22 @@ def run_pool(cells: list[Cell], extra: list[str], n_jobs: int, seconds: float = 
         cells: In the order in which they begin.
         extra: Options of train.py behind those of the cell.
         n_jobs: Cells at a time.
+        board: Shows which cells run.
         seconds: Between two looks at the running cells.
     """
-    waiting, jobs, took = list(cells), list[Job](), list[float]()
+    waiting, jobs = list(cells), list[Job]()
     try:
         while waiting or jobs:
             while waiting and len(jobs) < n_jobs:
                 cell = waiting.pop(0)
                 if _is_to_run(cell, extra):
-                    _say(f"begins: {cell.name} (output: {cell.run_dir / LOG})", cells)
+                    board.begin(cell)
                     jobs.append(_begin(cell, extra, n_jobs))
             ended = [(job, code) for job in jobs if (code := job.process.poll()) is not None]
             for job, code in ended:
                 jobs.remove(job)
-                told = _conclude(job, code)
-                if not job.was_done and state_of(job.cell.run_dir) == "done":
-                    took.append(time.monotonic() - job.started)
-                n_left = len(waiting) + len(jobs)
-                left = f"; about {duration(sum(took) / len(took) * n_left / n_jobs)} left" if took and n_left else ""
-                _say(f"ends: {job.cell.name}: {told}{left}", cells)
+                board.end(job.cell, _conclude(job, code))
+            board.refresh()
             if jobs and not ended:
                 time.sleep(seconds)
     finally:
@@ -121,8 +113,7 @@ def _conclude(job: Job, code: int) -> str:
     state = state_of(run_dir)
     if state == "done" and not (code and job.was_done):
         return f"done in {duration(time.monotonic() - job.started)}"
-    reason = error_of(run_dir) or (f"exit code {code}" if code else "")
-    return f"{state}{f' ({reason})' if reason else ''}"
+    return told(state, error_of(run_dir) or (f"exit code {code}" if code else ""), run_dir / LOG)
 
 
 def _reason(code: int, log: Path) -> str:
@@ -132,9 +123,7 @@ def _reason(code: int, log: Path) -> str:
         how = f"was ended by {signal.Signals(code - 128).name}"
     if code == 128 + signal.SIGKILL:
         how += " (kill -9, or the system was out of memory)"
-    with open(log, "rb") as file:
-        file.seek(max(0, log.stat().st_size - LAST_BYTES))
-        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in end_of(log).splitlines() if line.strip()]
     last = f" The last line of its output: {lines[-1]}" if lines else ""
     return f"train.py {how}. All of its output: {log}.{last}"
 
@@ -150,11 +139,6 @@ def _end(jobs: list[Job]) -> None:
     finally:  # a second Ctrl-C does not wait
         for job in jobs:
             job.process.kill()
-
-
-def _say(text: str, cells: list[Cell]) -> None:
-    states = [state_of(cell.run_dir) for cell in cells]
-    print(f"[{states.count('done')}/{len(cells)} done, {states.count('failed')} failed] {text}", flush=True)
 
 
 def _written(path: Path) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import signal
 import sys
+import textwrap
 from pathlib import Path
 
 from erc.files import write_atomically
 from erc.grid.asked_for import check_options, identities_of_rows, is_current, why_not_current
+from erc.grid.board import LOG, Board, told
 from erc.grid.cells import Cell
 from erc.grid.options import parse
 from erc.grid.pool import run_pool
@@ -56,14 +59,15 @@ def main(arguments: list[str] | None = None) -> int:
         say_how_they_stand(cells, options.overrides)
         return 0
     try:
-        with terminated_as_interrupted():
+        is_local = options.launcher == "local"
+        with terminated_as_interrupted(), Board(cells, options.overrides, options.jobs if is_local else None) as board:
             for _ in range(2):
-                if options.launcher == "local":
-                    run_pool(cells, options.overrides, options.jobs)
+                if is_local:
+                    run_pool(cells, options.overrides, options.jobs, board)
                 else:
-                    run_by_hydra(options, options.launcher, cells)
+                    run_by_hydra(options, options.launcher, cells, board)
                 # another process may have died while it worked on a cell: then that cell is ours
-                if not wait_for_others(cells):
+                if not wait_for_others(cells, board):
                     break
     except Terminated as stopped:
         # whoever sent the signal does not wait for a table
@@ -117,6 +121,17 @@ def _what_next(out: Path, done: list[Cell]) -> str:
     return "\n".join(lines)
 
 
+def _width() -> int | None:
+    """Columns of the terminal; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _print(text: str) -> None:
+    """Prints a sentence, whose lines end between words on a terminal."""
+    width = _width()
+    print(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False) if width else text)
+
+
 def conclude(cells: list[Cell], extra: list[str]) -> int:
     """Writes the table and says what is missing; returns 0 if nothing is."""
     states = {cell: state_of(cell.run_dir) for cell in cells}
@@ -127,16 +142,17 @@ def conclude(cells: list[Cell], extra: list[str]) -> int:
         # the table is of all results in the folder: with these it would mix options, data or code
         print(f"No table is written: {len(refused)} results in {cells[0].out} are not of the run that is asked for.")
     elif done:
-        text, unusable = tables_and_left_out(cells[0].out)
+        text, unusable = tables_and_left_out(cells[0].out, _width())
         print(f"\n{text}\n")
         done = [cell for cell in done if name_of(cell.run_dir) not in unusable]
-    missing = [cell for cell in cells if cell not in done]
+    missing, said = [cell for cell in cells if cell not in done], set[str]()
     for cell in missing:
         is_refused = cell in refused
         reason = why_not_current(cell, extra) if is_refused else error_of(cell.run_dir)
         reason = unusable.get(name_of(cell.run_dir), reason)
         state = "of another run" if is_refused else "damaged" if name_of(cell.run_dir) in unusable else states[cell]
-        print(f"missing: {cell.name}: {state}{f' ({reason})' if reason else ''}")
+        _print(f"missing: {cell.name}: {told(state, 'as above' if reason in said else reason, cell.run_dir / LOG)}")
+        said |= {reason} - {""}
     print(f"{len(done)} of {len(cells)} cells are finished." + (" Start again to go on." if missing else ""))
     if done and not refused:
         print(_what_next(cells[0].out, done))

@@ -1,4 +1,4 @@
-"""Runs the cells of a grid by a Hydra launcher, on a cluster; signals, waiting and durations for all launchers."""
+"""Runs the cells of a grid by a Hydra launcher, on a cluster; signals and waiting for all launchers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
+from erc.grid.board import LOG, Board, told
 from erc.grid.cells import ROOT, Cell, products, row_overrides
-from erc.training import override_value, state_of
+from erc.training import Status, error_of, override_value, state_of
 
 
 class Terminated(KeyboardInterrupt):
@@ -37,8 +38,8 @@ def terminated_as_interrupted() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def run_by_hydra(options: argparse.Namespace, launcher: str, cells: list[Cell]) -> None:
-    """Runs all cells as jobs of a Hydra launcher; prints a line whenever one of them begins or ends.
+def run_by_hydra(options: argparse.Namespace, launcher: str, cells: list[Cell], board: Board) -> None:
+    """Runs all cells as jobs of a Hydra launcher.
 
     The launcher and its workers are a process group of their own, which ends when the driver is interrupted: workers that
     lose their launcher would train on.
@@ -46,7 +47,7 @@ def run_by_hydra(options: argparse.Namespace, launcher: str, cells: list[Cell]) 
     for command in hydra_commands(options, launcher):
         with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
             try:
-                watch(process, cells)
+                watch(process, cells, board)
             except BaseException:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -64,35 +65,45 @@ def hydra_commands(options: argparse.Namespace, launcher: str) -> list[list[str]
         "/fold${dataset.validation_fold}-seed${seed}'",
         *options.overrides,
     ]
-    start = [sys.executable, "train.py", "--multirun", f"hydra/launcher={launcher}"]
+    # no line of Hydra's for each cell, and no train.log of Hydra's: a cell writes its own
+    quiet = ["hydra/hydra_logging=none", "hydra/job_logging=stdout"]
+    start = [sys.executable, "train.py", "--multirun", f"hydra/launcher={launcher}", *quiet]
     return [
         [*start, *row_overrides(options.experiment, rows), *common]
         for rows in products(options.experiment, options.rows)
     ]
 
 
-def watch(process: subprocess.Popen, cells: list[Cell], seconds: float = 5.0) -> None:
-    """Waits for the end of a process that trains cells; prints how the cells stand whenever that has changed."""
-    started, n_before, last = time.monotonic(), None, ""
+def watch(process: subprocess.Popen, cells: list[Cell], board: Board, seconds: float = 1.0) -> None:
+    """Waits for the end of a process that trains cells; shows which of them begin and end."""
+    before = {cell: state_of(cell.run_dir) for cell in cells}
     ended = False
     while not ended:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=seconds)
         ended = process.poll() is not None
-        states = [state_of(cell.run_dir) for cell in cells]
-        n_done = states.count("done")
-        if n_before is None:
-            n_before = n_done
-        line = f"[{n_done}/{len(cells)}] done, running {states.count('running')}, failed {states.count('failed')}"
-        if line != last:
-            last = line
-            if n_before < n_done < len(cells):
-                left = (time.monotonic() - started) / (n_done - n_before) * (len(cells) - n_done)
-                line += f", about {duration(left)} left"
-            print(line, flush=True)
+        follow(cells, before, board)
 
 
-def wait_for_others(cells: list[Cell], seconds: float = 5.0) -> bool:
+def follow(cells: list[Cell], before: dict[Cell, Status], board: Board) -> None:
+    """Shows what has changed since the last look at cells that other processes train.
+
+    Args:
+        cells: The cells.
+        before: Their states at the last look; the new ones are written into it.
+        board: Where the change is shown.
+    """
+    for cell in cells:
+        state = state_of(cell.run_dir)
+        if state == "running" and cell not in board.running:
+            board.begin(cell)
+        elif state != "running" and (cell in board.running or state != before[cell]):
+            board.end(cell, told(state, error_of(cell.run_dir), cell.run_dir / LOG))
+        before[cell] = state
+    board.refresh()
+
+
+def wait_for_others(cells: list[Cell], board: Board, seconds: float = 1.0) -> bool:
     """Waits until no other process works on a cell.
 
     Returns:
@@ -102,20 +113,9 @@ def wait_for_others(cells: list[Cell], seconds: float = 5.0) -> bool:
     if not busy:
         return False
     print(f"Waiting for {len(busy)} cells that other processes are training, e.g. {busy[0].name}.", flush=True)
-    while any(state_of(cell.run_dir) == "running" for cell in busy):
+    states: dict[Cell, Status] = dict.fromkeys(busy, "waiting")
+    follow(busy, states, board)
+    while "running" in states.values():
         time.sleep(seconds)
-    return any(state_of(cell.run_dir) != "done" for cell in busy)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words of two units at most."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [
-        f"{days} d" if days else "",
-        f"{hours} h" if hours else "",
-        f"{minutes} min" if minutes and not days else "",
-    ]
-    return " ".join(part for part in parts if part)
+        follow(busy, states, board)
+    return any(state != "done" for state in states.values())

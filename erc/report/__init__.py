@@ -8,6 +8,7 @@
     single_tables.py  each table of a grid as a value
     group_tables.py   metrics by speaker's sex and by kind of speech
     table_files.py    table.csv and table.tex
+    against.py        two grids: differences of their rows of the same name
     tables.py         all tables -> one document; table.md, table.csv, table.tex
     raters.py         how far the raters of a corpus agree
     projection.py     vectors in front of the heads -> a map in two dimensions

@@ -1,3 +1,4 @@
+from .against import compare_grids as compare_grids
 from .arrangement import vectors as vectors
 from .comparisons import differences as differences, intervals as intervals
 from .figures.drawing import draw_figures as draw_figures

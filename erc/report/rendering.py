@@ -96,18 +96,28 @@ def table_to_markdown(table: Table) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |" for cells in rows)
 
 
-def table_to_text(table: Table) -> str:
-    """A table for the terminal: columns under each other, figures to the right."""
+def table_to_text(table: Table, width: int | None = None) -> str:
+    """A table for the terminal: columns under each other, figures to the right.
+
+    Args:
+        table: The table; its first column has the names of the rows.
+        width: Columns of the terminal: what does not fit stands below, with the names again. None: all beside each other.
+    """
     rows = [table.header, *table.rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(table.header))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    blocks: list[list[int]] = [[]]
+    for i in range(1, len(widths)):
+        taken = widths[0] + sum(2 + widths[j] for j in [*blocks[-1], i])
+        if width is not None and taken > width and blocks[-1]:
+            blocks.append([])
+        blocks[-1].append(i)
+    parts = [
+        "\n".join(
+            "  ".join([row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in block)]).rstrip() for row in rows
         )
-        for row in rows
+        for block in blocks
     ]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n\n".join(parts)
 
 
 def to_markdown(document: Document) -> str:

@@ -17,9 +17,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 from erc.evaluation import Intervals
 from erc.files import write_atomically
+from erc.report.against import Against, compare_grids
 from erc.report.arrangement import arrangement_section, arrangements
 from erc.report.comparisons import compare_rows, corrected, intervals, named_rows
 from erc.report.coverage import coverage_text
@@ -87,27 +89,35 @@ class GridTables:
     """Of each row by its name, and of each metric."""
 
 
-def write_tables(folder: str | Path, reference: str | None = None, n_resamples: int = 2000) -> str:
-    """Writes ``table.md``, ``table.csv`` and ``table.tex`` into a grid's folder.
+def write_tables(
+    folder: str | Path, reference: str | None = None, n_resamples: int = 2000, against: str | None = None
+) -> str:
+    """Writes ``table.md``, ``table.csv`` and ``table.tex`` into a grid's folder, and ``against.md`` and ``against.csv`` if asked.
 
     Args:
         folder: The grid's folder, with ``<row>/fold<k>-seed<s>/`` in it.
         reference: Row that the others are compared with; ``tensor_mixer_peakl``, or the last row, where not given.
         n_resamples: Resamples of the bootstrap.
+        against: Folder of another grid, whose rows of the same names are compared with these; see ``compare_grids``.
 
     Returns:
-        The text of ``table.md``.
+        The text of ``table.md``, then that of ``against.md``.
 
     Raises:
         FileNotFoundError: No cell is finished.
         ValueError: ``reference`` is not a finished row, the cells are not of one set of options, data and protocol, or rows
             were not scored on the same segments.
     """
-    return save_tables(folder, make_tables(load(folder), reference, n_resamples))
+    other = compare_grids(folder, against, n_resamples) if against else None
+    return save_tables(folder, make_tables(load(folder), reference, n_resamples), other)
 
 
-def tables_and_left_out(folder: str | Path) -> tuple[str, dict[str, str]]:
+def tables_and_left_out(folder: str | Path, width: int | None = None) -> tuple[str, dict[str, str]]:
     """Writes the tables as ``write_tables`` does, and raises the same errors.
+
+    Args:
+        folder: The grid's folder.
+        width: Columns of the terminal; None: lines may be of any length.
 
     Returns:
         The main table as text for the terminal, and why cells with a result are not in it, by the cell's name.
@@ -115,8 +125,12 @@ def tables_and_left_out(folder: str | Path) -> tuple[str, dict[str, str]]:
     grid = load(folder)
     tables = make_tables(grid)
     save_tables(folder, tables)
-    mark = f"\n{SYNTHETIC_NOTE.strip('*')}" if is_synthetic(grid) else ""
-    return f"{table_to_text(main_table(grid, 'selected'))}\n{_preamble(grid)[1]}{mark}", grid.left_out
+    notes = [_preamble(grid)[1], *([SYNTHETIC_NOTE.strip("*")] if is_synthetic(grid) else [])]
+    text = [
+        table_to_text(main_table(grid, "selected"), width),
+        *(fill(note, width) if width else note for note in notes),
+    ]
+    return "\n".join(text), grid.left_out
 
 
 def compare_table(folder: str | Path, row_a: str, row_b: str, n_resamples: int = 2000) -> str:
@@ -196,12 +210,12 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
     return GridTables(found, to_csv(numbers), latex, numbers.intervals)
 
 
-def save_tables(folder: str | Path, tables: GridTables) -> str:
-    """Writes ``table.md``, ``table.csv`` and ``table.tex`` into a folder; returns the text of ``table.md``."""
+def save_tables(folder: str | Path, tables: GridTables, other: Against | None = None) -> str:
+    """Writes ``table.md``, ``table.csv``, ``table.tex``, and the comparison with another grid; returns the texts in Markdown."""
     folder, text = Path(folder), to_markdown(tables.document)
     for name, content in (("table.md", text), ("table.csv", tables.csv), ("table.tex", tables.latex)):
         write_atomically(folder / name, content)
-    return text
+    return f"{text}\n{other.save(folder)}" if other else text
 
 
 def other_code_note(rows: list[Row]) -> str:

@@ -7,6 +7,7 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
     lightning_module.py  batch -> loss -> step; predictions of a fold -> metrics
     loaders.py           views of the data set -> loaders
     history.py           a row of figures per epoch
+    epoch_bar.py         the progress bar of a run on a terminal
     checkpoints.py       checkpoints that are whole or not there
     loggers.py           loggers that may fail without ending the run
     identity.py          options, data and code that decide a result, and their fingerprint

@@ -20,7 +20,13 @@ from .grid_identity import (
     read_grid as read_grid,
 )
 from .history import EpochHistory as EpochHistory
-from .identity import Identity as Identity, identify as identify, without_ignored as without_ignored
+from .identity import (
+    Identity as Identity,
+    changed_files as changed_files,
+    identify as identify,
+    option_differences as option_differences,
+    without_ignored as without_ignored,
+)
 from .lightning_module import EmotionModule as EmotionModule
 from .loaders import SegmentData as SegmentData, make_loader as make_loader
 from .losses import (
@@ -51,6 +57,7 @@ from .resuming import how_to_go_on as how_to_go_on, newest_unfinished as newest_
 from .run import train_fold as train_fold
 from .run_folder import (
     BEST as BEST,
+    Status as Status,
     claimed as claimed,
     drop_checkpoints as drop_checkpoints,
     override_value as override_value,

@@ -25,6 +25,7 @@ from erc.model import (
 )
 from erc.targets import drops_tied, resolve_options
 from erc.training.checkpoints import AtomicCheckpointIO, check_room, read_checkpoint
+from erc.training.epoch_bar import EpochBar
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
 from erc.training.loggers import DispensableLogger
@@ -154,6 +155,8 @@ def make_trainer(parts: dict, protocol: Protocol) -> pl.Trainer:
                 callback.kth_value = torch.tensor(-torch.inf)
     loggers = [DispensableLogger(logger) for logger in parts["logger"].values()]
     plugins = parts["trainer"].keywords.get("plugins") or []
+    if parts["trainer"].keywords.get("enable_progress_bar"):
+        callbacks.append(EpochBar())
     return parts["trainer"](
         callbacks=callbacks,
         logger=loggers or False,

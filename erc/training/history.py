@@ -105,7 +105,7 @@ class EpochHistory(pl.Callback):
             metric = str(chooser.monitor)
             values = [known[metric] for known in self.rows if metric in known]
             is_best = len(values) < 2 or _is_better(values[-1], values[:-1], chooser.mode)
-            mark = " (best so far)" if is_best else ""
+            mark = " (best)" if is_best else ""
             shown = {metric.removeprefix("valid/"): f"{row[metric]:.3f}{mark}"} | shown
         figures = "  ".join(f"{name} {value}" for name, value in shown.items())
         return (

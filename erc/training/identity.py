@@ -2,8 +2,7 @@
 
 Comes in: the configuration as plain values, the fingerprint of the corpora, the package's source. Goes out: an
 ``Identity``, which ``identity.json`` stores and ``result.json`` names by its fingerprint. An option counts unless it is in
-``IGNORED``; a source file counts if it is in ``DECIDING``. Versions of other packages are recorded in ``result.json`` and
-do not count.
+``IGNORED``; a source file counts if it is in ``DECIDING``. Versions of other packages do not: ``result.json`` has them.
 """
 
 from __future__ import annotations
@@ -102,6 +101,7 @@ NOT_DECIDING = {
     "model/recognition_model.py",
     "model/saving.py",
     "model/transcription.py",
+    "training/epoch_bar.py",
     "training/facts.py",
     "training/grid_identity.py",
     "training/identity.py",

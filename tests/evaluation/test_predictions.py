@@ -358,6 +358,7 @@ def test_the_summary_shows_the_model_above_the_majority():
     result = make_result(table, table, [], 0, FACTS)
     header, model, majority = summary_text(result).splitlines()[:3]
     assert model.startswith("model") and majority.startswith("majority")
+    assert len(header) == len(model) == len(majority) <= 80  # columns of a terminal
     shown = dict(zip(header.split(), model.split()[1:], strict=True))
     assert shown["weighted_f1"] == f"{result['selected']['metrics']['weighted_f1']:.3f}"
     result["selected"]["metrics"]["uar"] = None

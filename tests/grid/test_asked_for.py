@@ -99,7 +99,7 @@ def test_a_grid_refuses_a_finished_cell_of_another_option_and_names_it(tmp_path,
     typed += ["--", "synthetic=null", f"dataset.root={corpora}"]
     cell = grid_cells.Cell("demo", "concat_hard", 3, 42, tmp_path)
     finish(cell, asked_for.identity_of(cell, typed[-2:]))
-    monkeypatch.setattr(program, "tables_and_left_out", lambda folder: ("THE TABLE", {}))
+    monkeypatch.setattr(program, "tables_and_left_out", lambda folder, width: ("THE TABLE", {}))
     started = []
     monkeypatch.setattr(pool, "Guarded", lambda command, *_: started.append(command))
     assert program.main(typed) == 0 and started == []  # control
@@ -129,7 +129,7 @@ def test_a_grid_refuses_a_finished_cell_of_other_code_until_that_is_accepted(tmp
     cell = grid_cells.Cell("demo", "concat_hard", 3, 42, tmp_path)
     now = asked_for.identity_of(cell, extra[1:])
     finish(cell, Identity(now.options, now.data, now.code | {"model/fusion/concat.py": "0" * 12}))
-    monkeypatch.setattr(program, "tables_and_left_out", lambda folder: ("THE TABLE", {}))
+    monkeypatch.setattr(program, "tables_and_left_out", lambda folder, width: ("THE TABLE", {}))
     started = []
     monkeypatch.setattr(pool, "Guarded", lambda command, *_: started.append(command))
     assert program.main([*typed, *extra]) == 1

@@ -123,8 +123,8 @@ def test_any_folder_name_reaches_hydra_as_it_is(tmp_path, folder, launcher):
 )
 def test_the_paper_s_grid_runs_one_by_one_and_the_demo_s_several_at_a_time(tmp_path, monkeypatch, options, launcher):
     started = []
-    monkeypatch.setattr(program, "run_pool", lambda cells, extra, n_jobs: started.append(n_jobs))
-    monkeypatch.setattr(program, "run_by_hydra", lambda _, launcher, cells: started.append(launcher))
+    monkeypatch.setattr(program, "run_pool", lambda cells, extra, n_jobs, board: started.append(n_jobs))
+    monkeypatch.setattr(program, "run_by_hydra", lambda _, launcher, cells, board: started.append(launcher))
     program.main([*options, "--out", str(tmp_path / "grid")])
     assert started == [launcher]
 

@@ -87,7 +87,7 @@ class StandIn:
 def stand_in(monkeypatch) -> StandIn:
     found = StandIn()
     monkeypatch.setattr(pool, "Guarded", found)
-    monkeypatch.setattr(program, "tables_and_left_out", lambda folder: ("THE TABLE", {}))
+    monkeypatch.setattr(program, "tables_and_left_out", lambda folder, width: ("THE TABLE", {}))
     monkeypatch.setattr(asked_for, "identity_of", lambda cell, extra: stand_in_identity(extra))
     return found
 
@@ -146,14 +146,15 @@ def test_a_grid_ends_with_where_its_table_is_how_to_see_it_and_how_to_use_it(sta
     ]
 
 
-def test_a_cell_that_fails_is_named_at_the_end_and_the_rest_go_on(stand_in, run_grid):
+def test_a_cell_that_fails_is_named_at_the_end_and_the_rest_go_on(stand_in, run_grid, tmp_path):
+    log = tmp_path / "grid" / "concat_soft" / "fold4-seed42" / "train.log"
     stand_in.moods["concat_soft"] = "fail"
     code, lines = run_grid()
     assert code == 1
     assert stand_in.finished == ["concat_hard/fold4-seed42", "text_only_peakl/fold4-seed42"]
     assert lines[-3:] == [
         "THE TABLE",
-        "missing: concat_soft, fold 4, seed 42: failed (MemoryError: no room for the model)",
+        f"missing: concat_soft, fold 4, seed 42: failed (MemoryError: no room for the model. All of its output: {log})",
         "2 of 3 cells are finished. Start again to go on.",
     ]
     # started again, it takes up that cell alone
@@ -186,6 +187,9 @@ def test_without_a_finished_cell_there_is_no_table(stand_in, run_grid):
     code, lines = run_grid()
     assert code == 1 and "THE TABLE" not in lines
     assert [line.split(",")[0] for line in lines[-4:-1]] == [f"missing: {row}" for row in ROW_NAMES]
+    # one reason of many cells is told once
+    assert ["failed (MemoryError: no room" in line for line in lines[-4:-1]] == [True, False, False]
+    assert ["failed (as above. All of its output: " in line for line in lines[-4:-1]] == [False, True, True]
 
 
 def test_a_changed_option_is_refused_and_the_grid_says_so(stand_in, run_grid, tmp_path):

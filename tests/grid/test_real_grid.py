@@ -189,5 +189,9 @@ def test_a_cluster_s_launcher_trains_a_cell(uninterrupted, corpora, cache_dir, t
     row = REAL_ROWS[0]
     done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="submitit_local", rows=(row,)))
     assert done.returncode == 0, done.stdout
+    assert "HYDRA" not in done.stdout  # no line of the launcher for each cell
+    # what the cell printed is in its own folder, and nowhere else
+    log = output_of_cells(tmp_path / "grid")
+    assert log.count("\nepoch ") == 8 and log.startswith("Training text_only") and "\nResult: " in log
     found = (tmp_path / "grid" / row / "fold4-seed42" / "predictions.csv").read_bytes()
     assert found == predictions(uninterrupted[0])[row]

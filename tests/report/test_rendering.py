@@ -17,6 +17,7 @@ from erc.report.rendering import (
     short,
     short_p,
     signed,
+    table_to_text,
     to_latex,
     to_markdown,
 )
@@ -57,6 +58,22 @@ def test_a_document_as_markdown():
         "# grid\n\nOne.\nTwo.\n\n## First\n\nNote.\n"
         + "\nF1 of both:\n\n|  | F1 |\n| --- | --- |\n| A \\| B | .500 |\n" * 2
     )
+
+
+def test_a_table_that_is_wider_than_the_terminal_goes_on_below_with_its_names():
+    table = Table(["", "F1", "UAR", "CCC"], [["model", ".123", ".4 ± .1", ".5"], ["Majority", ".1", ".2", ".0"]])
+    beside = table_to_text(table)
+    assert beside.splitlines()[1] == "model     .123  .4 ± .1   .5"
+    assert table_to_text(table, width=28) == beside  # as wide as its longest line
+    assert table_to_text(table, width=27).splitlines() == [
+        *["            F1      UAR", "model     .123  .4 ± .1", "Majority    .1       .2", ""],
+        *["          CCC", "model      .5", "Majority   .0"],
+    ]
+    # a column that is too wide by itself stands alone, and nothing is lost
+    assert table_to_text(table, width=3).split() == [
+        *["F1", "model", ".123", "Majority", ".1", "UAR", "model", ".4", "±", ".1", "Majority", ".2"],
+        *["CCC", "model", ".5", "Majority", ".0"],
+    ]
 
 
 def test_every_character_that_latex_reads_as_its_own_is_escaped():

@@ -86,7 +86,7 @@ def test_an_epoch_s_line_names_the_main_figures(two_epochs, capsys):
 
 
 def test_an_epoch_s_line_begins_with_the_metric_that_chooses_and_marks_a_new_best(two_epochs, capsys):
-    for epoch, (accuracy, mark) in enumerate([(0.4, ""), (0.75, " (best so far)"), (0.75, "")], start=2):
+    for epoch, (accuracy, mark) in enumerate([(0.4, ""), (0.75, " (best)"), (0.75, "")], start=2):
         run_epoch(two_epochs, epoch, {1: 0.5}, {"accuracy": accuracy, "weighted_f1": 0.1})
         assert f"valid accuracy {accuracy:.3f}{mark}  weighted_f1 0.100" in capsys.readouterr().out
 

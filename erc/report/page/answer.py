@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from erc.evaluation import Interval, Intervals
+from erc.report.against import Against
 from erc.report.comparisons import compare_rows
 from erc.report.grid_results import FUSIONS, TARGETS, Row, is_synthetic, metrics_of
 from erc.report.rendering import Table, ends_text, short, signed
@@ -26,13 +27,19 @@ class Answer(NamedTuple):
     """Why the answer may not hold; each a sentence."""
 
 
-def answer_of(rows: list[Row], intervals: dict[str, dict[str, Intervals]], n_resamples: int = 2000) -> Answer:
+def answer_of(
+    rows: list[Row],
+    intervals: dict[str, dict[str, Intervals]],
+    n_resamples: int = 2000,
+    other: Against | None = None,
+) -> Answer:
     """What the rows have shown.
 
     Args:
         rows: Finished rows of a grid, or the one of a run.
         intervals: Of each row by its name, as the tables have them.
         n_resamples: Of the bootstrap.
+        other: The comparison with another grid, which has the last word.
     """
     means = {row.name: float(np.mean(row.values(METRIC))) for row in rows}
     best = max(rows, key=lambda row: -np.inf if np.isnan(means[row.name]) else means[row.name])
@@ -43,7 +50,7 @@ def answer_of(rows: list[Row], intervals: dict[str, dict[str, Intervals]], n_res
         sentence, caution = _against(best, others[0], n_resamples)
         sentences.append(sentence)
         cautions = [*filter(None, [caution]), *cautions]
-    return Answer(sentences, cautions)
+    return Answer([*sentences, *([other.sentence] if other else [])], cautions)
 
 
 def _title(row: Row) -> str:

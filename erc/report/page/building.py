@@ -18,12 +18,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from erc.files import write_atomically
+from erc.report.against import compare_grids
 from erc.report.figures.drawing import Drawn, draw_all
 from erc.report.figures.spec import GridView
 from erc.report.figures.style import Width
 from erc.report.grid_results import choose_row, is_single_run, load
 from erc.report.page.answer import answer_of, best_marked
-from erc.report.page.explorer import explore
+from erc.report.page.explorer import Explorer, explore
 from erc.report.page.html import render
 from erc.report.page.media import add_media
 from erc.report.page.sections import alignment_section, cells_of, facts_of, pictures_of, raters_section
@@ -41,6 +42,7 @@ def build(
     seed: int = 42,
     layout: Layout = "pca",
     width: Width = "page",
+    against: str | None = None,
 ) -> str:
     """Writes ``<out>/index.html``, and the tables and figures that go into it.
 
@@ -54,13 +56,14 @@ def build(
         seed: Of that order.
         layout: Of the maps: ``pca``, or ``umap``, see ``projection.project``.
         width: Of the figures: ``page`` (174 mm in print) or ``column`` (84 mm).
+        against: Folder of another grid, whose rows of the same names are compared with these; see ``compare_grids``.
 
     Returns:
         Where the page is, how large, and what is in it.
 
     Raises:
         FileNotFoundError: No cell is finished, or a finished one has lost its ``embeddings.npz``.
-        ValueError: ``row`` is not a finished one, or a run's files do not belong together.
+        ValueError: ``row`` is not a finished one, a run's files do not belong together, or the grids cannot be compared.
     """
     check_layout(layout)
     rows = load(runs)
@@ -79,9 +82,10 @@ def build(
             bar.set_postfix_str(following)
 
         bar.set_postfix_str("tables")
+        other = compare_grids(runs, against, n_resamples, row) if against else None
         tables = make_tables(rows, n_resamples=n_resamples)
         # a run folder stays as the run left it
-        save_tables(target if is_single_run(runs) else runs, tables)
+        save_tables(target if is_single_run(runs) else runs, tables, other)
         done("maps and neighbours of every run")
         explorer = explore(rows, chosen, layout, on_run=lambda: done("maps and neighbours of every run"))
         if with_media:
@@ -96,32 +100,35 @@ def build(
 
         drawn = draw_all(grid, target / "figures", on_figure=told, for_page=True)
         done("raters")
-        sections = [raters_section(chosen, n_resamples)]
+        sections = [*([other.section] if other else []), raters_section(chosen, n_resamples)]
         if any(one.name == "map" and one.path for one in drawn):
             sections.insert(0, alignment_section(rows, grid.alignments.rows))
         done("page")
         pictures, missing = pictures_of(drawn)
-        first = next((picture for picture in pictures if picture.name == "map"), None)
         text = render(
             tables.document,
             explorer,
             sections,
-            [picture for picture in pictures if picture is not first],
+            pictures,
             missing,
             facts=facts_of(rows),
             cells=cells_of(rows, runs),
-            answer=answer_of(rows, tables.intervals, n_resamples),
+            answer=answer_of(rows, tables.intervals, n_resamples, other),
             best=best_marked(rows),
-            first_picture=first,
         )
         write_atomically(target / "index.html", text)
         done("")
+    return "\n".join([_summary(target / "index.html", explorer, len(pictures)), *missing])
+
+
+def _summary(page: Path, explorer: Explorer, n_pictures: int) -> str:
+    """Where the page is, how large, and what is in it."""
     media = "without transcripts and audio"
-    if with_media:
+    if explorer.has_media:
         n_recordings = sum(bool(audio) for one in explorer.segments for audio in one.audio or [])
         media = f"with transcripts and {n_recordings:,} recordings: human-subject data"
-    summary = (
-        f"{target / 'index.html'}: {(target / 'index.html').stat().st_size / 1e6:.1f} MB, "
-        f"{explorer.n_segments:,} segments, {len(explorer.runs)} run{'s' * (len(explorer.runs) != 1)}, {len(pictures)} figures, {media}"
+    n_runs = len(explorer.runs)
+    return (
+        f"{page}: {page.stat().st_size / 1e6:.1f} MB, {explorer.n_segments:,} segments, "
+        f"{n_runs} run{'s' * (n_runs != 1)}, {n_pictures} figures, {media}"
     )
-    return "\n".join([summary, *missing])

@@ -35,7 +35,6 @@ def render(
     cells: Cells | None = None,
     answer: Answer | None = None,
     best: Table | None = None,
-    first_picture: Picture | None = None,
 ) -> str:
     """The whole page.
 
@@ -43,14 +42,14 @@ def render(
         document: Tables of the grid.
         explorer: Segments that can be explored.
         sections: Further statistics, after those of the document.
-        pictures: Figures in their order.
+        pictures: Figures in their order; where there is an answer, the map stands beside it.
         missing: One line for each figure that was not drawn.
         facts: Label and text.
         cells: State of each cell.
         answer: What the page opens with.
         best: The main table, the best figures in bold.
-        first_picture: The figure beside the answer.
     """
+    first = next((picture for picture in pictures if answer and picture.name == "map"), None)
     script, library, data = script_text(), get_plotlyjs(), pack(explorer)
     return (
         _environment()
@@ -58,13 +57,13 @@ def render(
         .render(
             document=document,
             sections=[*document.sections, *sections],
-            pictures=pictures,
+            pictures=[picture for picture in pictures if picture is not first],
             missing=missing,
             facts=facts or {},
             cells=cells,
             answer=answer,
             best=best,
-            first_picture=first_picture,
+            first_picture=first,
             explorer=explorer,
             data=data,
             rows=list({run.row: run.title for run in explorer.runs}.items()),
