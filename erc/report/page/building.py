@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from erc.files import write_atomically
 from erc.report.against import compare_grids
-from erc.report.figures.drawing import Drawn, draw_all
+from erc.report.figures.drawing import draw_all
 from erc.report.figures.spec import GridView
 from erc.report.figures.style import Width
 from erc.report.grid_results import choose_row, is_single_run, load
@@ -94,11 +94,7 @@ def build(
         grid = GridView(
             rows, chosen, n_resamples=n_resamples, layout=layout, width=width, known_intervals=tables.intervals
         )
-
-        def told(one: Drawn) -> None:
-            bar.set_postfix_str(f"figure {one.name}")
-
-        drawn = draw_all(grid, target / "figures", on_figure=told, for_page=True)
+        drawn = draw_all(grid, target / "figures", on_figure=lambda one: bar.set_postfix_str(one.name), for_page=True)
         done("raters")
         sections = [*([other.section] if other else []), raters_section(chosen, n_resamples)]
         if any(one.name == "map" and one.path for one in drawn):
