@@ -54,7 +54,7 @@ def all_figures(rng, n, note, scale=1, width_mm=style.PAGE_MM):
     histories = {fold: history(rng, n_epochs) for fold in range(5)}
     return {
         "map": embedding_map.draw_map(
-            mapped, KEMD, MeanMantel(0.412, 0.003, -0.2, 0.2, 5), LONG_TITLE, "fold 4 (median F1)", note
+            mapped, KEMD, MeanMantel(0.412, 0.003, -0.2, 0.2, 5), LONG_TITLE, "fold 4 (median F1)", **look
         ),
         "peakl": peakl.draw_peakl(votes, votes.argmax(axis=1), KEMD, **look),
         "confusion": figures_confusion.draw_confusion(confusion, EMOTIONS, LONG_TITLE, **look),
@@ -128,7 +128,7 @@ def test_text_is_legible_inside_the_page_and_does_not_overlap(name, size, reques
     ]
     assert outside == []
     width_mm = fig.get_figwidth() * 25.4
-    is_narrow = size.startswith("narrow") and name != "map"
+    is_narrow = size.startswith("narrow")
     assert width_mm == pytest.approx(84 if is_narrow else 174)
     assert fig.get_figheight() * 25.4 <= (235 if is_narrow else 145)
 

@@ -72,7 +72,7 @@ def draw_map(
     heading = _finding(mapped.numbers, over_folds)
     heading = [line for text in (*heading, title) for line in textwrap.wrap(text, letters_in(width_mm) - 2)]
     narrow, n_panels = is_narrow(width_mm), 1 + len(panels)
-    height_mm = 76 * n_panels if narrow else 80 if n_panels > 2 else 106
+    height_mm = 68 * n_panels if narrow else 80 if n_panels > 2 else 106
     fig = new_figure(width_mm, height_mm + 4 * len(heading), note, handles, h_pad=0.1)
     axes = fig.subplots(*((n_panels, 1) if narrow else (1, n_panels)))
     looks = looks_of(emotions)
