@@ -20,6 +20,7 @@
     segment_list.py  any corpus: a table of segments as a whole, every mistake named
     sound_cuts.py    any corpus: stretches of a sound file -> waveforms
     segment_build.py any corpus: table of segments + audio -> a build
+    signal_files.py  bio-signal CSVs of KEMDy19 and KEMDy20 -> recordings
     collate.py       rows -> batch: normalised, padded, masked, tokenised
     sampler.py       the order in which batches come
 
