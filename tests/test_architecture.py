@@ -49,7 +49,7 @@ WITHIN = {
         "media",
     ]
     + ["checksums", "manifest", "build", "table_files", "rated_labels", "segment_rows", "made_folds", "segment_list"]
-    + ["sound_cuts", "segment_build", "signal_files", "collate", "sampler"],
+    + ["sound_cuts", "segment_build", "signal_files", "heart_beats", "signal_features", "collate", "sampler"],
     "convert": ["segments_file", "crema_d_rows", "emodb_rows", "ravdess_rows", "iemocap_rows"]
     + ["meld_rows", "msp_podcast_rows", "commands"],
     "model": [

@@ -21,6 +21,8 @@
     sound_cuts.py    any corpus: stretches of a sound file -> waveforms
     segment_build.py any corpus: table of segments + audio -> a build
     signal_files.py  bio-signal CSVs of KEMDy19 and KEMDy20 -> recordings
+    heart_beats.py   electrocardiogram or inter-beat intervals -> beats, heart rate and its variability
+    signal_features.py recordings -> features of each segment
     collate.py       rows -> batch: normalised, padded, masked, tokenised
     sampler.py       the order in which batches come
 
