@@ -64,7 +64,7 @@ WITHIN = {
         "configuration",
     ]
     + ["recognition_model", "processor", "transcription", "exporting", "saving", "fine_tuning"],
-    "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "examples", "corpora"],
+    "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "signals", "examples", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
     + ["lengths", "transcripts", "voices", "across_folds", "label_shift", "packages", "plan", "machine", "start"]
     + ["diagnosis", "segment_lists", "terminal", "commands"],
