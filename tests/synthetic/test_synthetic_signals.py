@@ -13,6 +13,7 @@ import pytest
 from erc.data.corpora import KEMDY19, KEMDY20
 from erc.data.signal_files import read_recording
 from erc.synthetic import corpora as synthetic_corpora
+from erc.synthetic.signals import signal_files
 
 SMALL = {"sessions": 3, "segments": 3, "seconds": 1.0}
 
@@ -77,8 +78,8 @@ def test_rows_are_ragged_as_in_the_real_files(both):
     assert rows[0].endswith(", IBI") and {row.count(",") for row in rows[1:]} == {2, 3}
 
 
-def test_the_known_defects_are_there(both):
-    nineteen, twenty = both[0] / "KEMDy19", both[0] / "KEMDy20_v1_1"
+def test_the_known_defects_are_there(both, tmp_path):
+    twenty = both[0] / "KEMDy20_v1_1"
 
     def read(corpus, folder, name):
         return read_recording(corpus, folder, folder / name)
@@ -89,10 +90,15 @@ def test_the_known_defects_are_there(both):
     assert read(KEMDY20, twenty, "EDA/Session01/Sess01_script02_User001F.csv").counts == {}
     assert len(read(KEMDY20, twenty, "IBI/Session17/Sess17_script02_User084F.csv")) == 0
     assert "Sess01_script02_User001F_977" in read(KEMDY20, twenty, "EDA/Session01/Sess01_script02_User001F.csv").ids
-    eda = read(KEMDY19, nineteen, "EDA/Session04/Original/Sess04F.csv")
-    ecg = read(KEMDY19, nineteen, "ECG/Session04/Original/Sess04F.csv")
+    drawn = synthetic_corpora.draw_session(KEMDY19, 4, 3, 1.0, 42)
+    for name, text in signal_files(KEMDY19, 4, drawn, 42).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    eda, ecg = (read(KEMDY19, tmp_path, f"{kind}/Session04/Original/Sess04F.csv") for kind in ("EDA", "ECG"))
     assert not any(name.startswith("Sess04_impro04") for name in eda.ids)  # cells of EDA and TEMP are empty there
     assert any(name.startswith("Sess04_impro04") for name in ecg.ids) and ecg.rate == pytest.approx(250)
+    short = {one.id for one in drawn if one.end - one.start < 0.5}
+    assert short and not short & set(ecg.ids)
     assert any("_M" in name for name in eda.ids) and any("_F" in name for name in eda.ids)
 
 
