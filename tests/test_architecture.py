@@ -49,7 +49,16 @@ WITHIN = {
         "media",
     ]
     + ["checksums", "manifest", "build", "table_files", "rated_labels", "segment_rows", "made_folds", "segment_list"]
-    + ["sound_cuts", "segment_build", "signal_files", "heart_beats", "signal_features", "collate", "sampler"],
+    + [
+        "sound_cuts",
+        "segment_build",
+        "signal_files",
+        "heart_beats",
+        "signal_features",
+        "signal_build",
+        "collate",
+        "sampler",
+    ],
     "convert": ["segments_file", "crema_d_rows", "emodb_rows", "ravdess_rows", "iemocap_rows"]
     + ["meld_rows", "msp_podcast_rows", "commands"],
     "model": [
@@ -96,7 +105,7 @@ DOORS = {
     "safetensors": {"model"},
     "peft": {"model/pretrained"},
     "pytorch_lightning": {"training"},
-    "datasets": {"data/build", "data/segment_build", "views", "cross_corpora", "datasets"},
+    "datasets": {"data/build", "data/segment_build", "data/signal_build", "views", "cross_corpora", "datasets"},
     "pydantic": {"configuration", "evaluation/result_schema"},
     "hydra": {"grid", "configuration", "export/checkpoint"},
     "omegaconf": {"grid", "configuration", "export/checkpoint"},

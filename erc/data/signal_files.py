@@ -65,6 +65,7 @@ class Recording:
         segment: (N,) index into ``ids``; -1 where the sample lies in no segment.
         ids: Segments that the file names, in the order in which they first stand there.
         counts: Samples of each quirk.
+        repaired: Those of ``ids`` that were written with another session.
         clock: (N,) seconds since midnight; NaN where the cell is no time of day. Empty unless it was asked for.
     """
 
@@ -75,6 +76,7 @@ class Recording:
     segment: np.ndarray
     ids: tuple[str, ...]
     counts: dict[Quirk, int] = field(default_factory=dict)
+    repaired: frozenset[str] = frozenset()
     clock: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def __len__(self) -> int:
@@ -132,7 +134,7 @@ def read_recording(corpus: Corpus, folder: Path, path: Path, with_clock: bool = 
         time = _numbers(cells[0], line, path, "the elapsed seconds")
         value = _numbers(cells[1], line, path, "a value")
         clock, ids = cells[2], cells[[3]]
-    segment, names, counts = _segments(corpus, path, ids, line)
+    segment, names, repaired, counts = _segments(corpus, path, ids, line)
     if kind != "IBI" and not n_header and len(time) > 1:
         step = float(np.median(np.diff(time)))
         rate = 1 / step if step > 0 else np.nan
@@ -142,7 +144,7 @@ def read_recording(corpus: Corpus, folder: Path, path: Path, with_clock: bool = 
         order = np.argsort(time, kind="stable")
         time, value, segment = time[order], value[order], segment[order]
         seconds = seconds[order] if with_clock else seconds
-    return Recording(kind, rate, time, value, segment, names, counts, seconds)
+    return Recording(kind, rate, time, value, segment, names, counts, repaired, seconds)
 
 
 def _stated_rate(content: bytes, path: Path) -> float:
@@ -211,14 +213,15 @@ def _numbers(column: pd.Series, line: np.ndarray, path: Path, what: str) -> np.n
 
 def _segments(
     corpus: Corpus, path: Path, columns: pd.DataFrame, line: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...], dict[Quirk, int]]:
-    """Index of each row's segment, the segments' ids, and what was handled."""
+) -> tuple[np.ndarray, tuple[str, ...], frozenset[str], dict[Quirk, int]]:
+    """Index of each row's segment, the segments' ids, those that were repaired, and the samples that were handled."""
     text = columns.iloc[:, -1]
     for column in columns.columns[-2::-1]:
         text = text.where(text != "", columns[column])
     codes, written = pd.factorize(text.str.strip())
     prefix, counts = path.name[:6], dict[Quirk, int]()
     number_of: dict[str, int] = {}
+    repaired: set[str] = set()
     index = np.full(len(written), -1, dtype=np.int32)
     sizes = np.bincount(codes, minlength=len(written))
     for code, name in enumerate(written):
@@ -235,9 +238,10 @@ def _segments(
             counts["foreign id"] = counts.get("foreign id", 0) + int(sizes[code])
             continue
         if own != name:
+            repaired.add(own)
             counts["repaired prefix"] = counts.get("repaired prefix", 0) + int(sizes[code])
         index[code] = number_of.setdefault(own, len(number_of))
-    return index[codes], tuple(number_of), counts
+    return index[codes], tuple(number_of), frozenset(repaired), counts
 
 
 def _belongs(corpus: Corpus, path: Path, segment_id: str) -> bool:

@@ -1,0 +1,260 @@
+"""Bio-signals beside the audio: counts against a plain reading of the files, identity, masks, and nothing where none were asked for."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from sklearn.preprocessing import StandardScaler
+
+from erc.data import FEATURES, KEMD, SIGNALS, Collator, signal_files
+from erc.data.build import read_source
+from erc.data.collate import InputCollator
+from erc.datasets import HF_KEMD
+from erc.synthetic import corpora as synthetic_corpora
+
+KINDS = {"KEMDy19": ("ECG", "EDA", "TEMP"), "KEMDy20_v1_1": ("IBI", "EDA", "TEMP")}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """Both corpora with signals that answer arousal: KEMDy19's session 3, KEMDy20's sessions 1, 12, 17 and 25."""
+    folder = tmp_path_factory.mktemp("signals")
+    for corpus, sessions, seconds in (("kemdy19", 1, 1.0), ("kemdy20", 4, 3.0)):
+        synthetic_corpora.write(
+            root=str(folder), sessions=sessions, segments=3, seconds=seconds, corpora=corpus, signals=True
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def view(root: Path, cache: Path, **options) -> HF_KEMD:
+    read_source.cache_clear()
+    options = {"mode": "train", "validation_fold": -1, "exclude": "none", "signals": "features"} | options
+    return HF_KEMD(root=str(root), cache_dir=str(cache), **options)
+
+
+@pytest.fixture(scope="module")
+def whole(root, cache) -> HF_KEMD:
+    return view(root, cache)
+
+
+def column(ds: HF_KEMD, name: str) -> dict[str, list]:
+    return dict(zip(ds.ds["segment_id"][:], ds.ds[name][:], strict=True))
+
+
+@functools.lru_cache
+def ids_in(path: Path) -> set[str]:
+    """Segments that a file names, by its text alone."""
+    found = set()
+    for cells in csv.reader(path.read_text().splitlines()) if path.is_file() else ():
+        if cells and cells[-1].startswith("Sess"):
+            found.add(path.name[:6] + cells[-1][6:] if "KEMDy20" in str(path) else cells[-1])
+    return found
+
+
+def named_in_files(root: Path, segment_id: str) -> list[bool]:
+    """Whether the file of each signal names a segment."""
+    session = f"Session{segment_id[4:6]}"
+    if "User" in segment_id:
+        return [
+            segment_id in ids_in(root / "KEMDy20_v1_1" / kind / session / f"{segment_id[:-4]}.csv")
+            for kind in KINDS["KEMDy20_v1_1"]
+        ]
+    name = f"Sess{segment_id[4:6]}{segment_id[-4]}.csv"
+    return [segment_id in ids_in(root / "KEMDy19" / kind / session / "Original" / name) for kind in KINDS["KEMDy19"]]
+
+
+# --- counts and reasons -----------------------------------------------------------------------------------------------
+def test_each_segment_has_the_signals_whose_files_name_it_and_the_counts_agree(root, whole):
+    masks, reasons = column(whole, "signal_mask"), column(whole, "signal_reason")
+    expected = {segment_id: named_in_files(root, segment_id) for segment_id in masks}
+    assert {name: list(mask) for name, mask in masks.items()} == expected
+    assert all((reason == "") == has for name in masks for reason, has in zip(reasons[name], masks[name], strict=True))
+    n_without = np.logical_not(list(expected.values())).sum(axis=0)
+    assert (n_without > 0).all() and (n_without < len(masks)).all()
+    notes = [str(note) for note in whole.notes if note.kind == "signals"]
+    for corpus in ("kemdy19", "kemdy20"):
+        own = [name for name in expected if ("User" in name) == (corpus == "kemdy20")]
+        for k, signal in enumerate(SIGNALS):
+            n = sum(not expected[name][k] for name in own)
+            said = f"{corpus}: {n} of {len(own)} segments without the signal {signal} ("
+            assert any(note.startswith(said) for note in notes) == (n > 0)
+    repaired = [
+        name for name in expected if name[:6] in ("Sess12", "Sess17") and "User" in name and any(expected[name])
+    ]
+    assert any(f"the bio files name {len(repaired)} segments by another session" in note for note in notes)
+
+
+def test_a_segment_without_a_signal_has_no_number_of_it_and_stays_in(whole):
+    masks, features = column(whole, "signal_mask"), column(whole, "signal_features")
+    for name, mask in masks.items():
+        for k, feature in enumerate(FEATURES):
+            assert mask[SIGNALS.index(feature.signal)] or np.isnan(features[name][k])
+    known = np.isfinite(np.array(list(features.values())))
+    assert known[:, [f.name for f in FEATURES].index("eda_level")].mean() > 0.8
+
+
+def test_features_are_those_of_a_plain_reading_of_the_files(root, whole):
+    """Level, slope and range of KEMDy20's skin conductance, from the text of the files: five seconds inside the dialogue."""
+    names = [feature.name for feature in FEATURES]
+    n_compared = 0
+    for segment_id, features in column(whole, "signal_features").items():
+        if "User" not in segment_id or np.isnan(features[names.index("eda_level")]):
+            continue
+        path = root / "KEMDy20_v1_1/EDA" / f"Session{segment_id[4:6]}" / f"{segment_id[:-4]}.csv"
+        rows = [line.split(",") for line in path.read_text().splitlines()[2:]]
+        inside = [k for k, cells in enumerate(rows) if cells[-1].startswith("Sess")]
+        own = [k for k in inside if rows[k][-1][6:] == segment_id[6:]]
+        start, end = own[0] / 4, own[-1] / 4
+        if end - start < 5:
+            start = min(max((start + end) / 2 - 2.5, inside[0] / 4), inside[-1] / 4 - 5)
+            end = start + 5
+        times = [k / 4 for k in range(len(rows)) if start - 1e-9 <= k / 4 <= end + 1e-9]
+        values = [float(rows[round(4 * t)][0]) for t in times]
+        got = dict(zip(names, features, strict=True))
+        assert got["eda_level"] == pytest.approx(np.mean(values), abs=1e-6)
+        assert got["eda_slope"] == pytest.approx(np.polyfit(times, values, 1)[0], abs=1e-6)
+        assert got["eda_range"] == pytest.approx(max(values) - min(values), abs=1e-6)
+        n_compared += 1
+    assert n_compared > 50
+
+
+# --- nothing where none were asked for --------------------------------------------------------------------------------
+def test_without_signals_no_file_of_them_is_opened_and_the_columns_are_as_before(root, cache, whole, monkeypatch):
+    opened = []
+
+    def refuse(*args, **kwargs):
+        opened.append(args)
+        raise AssertionError("a file of bio-signals was opened")
+
+    monkeypatch.setattr(signal_files, "read_regular", refuse)
+    monkeypatch.setattr("erc.data.signal_build.known_checksums", refuse)
+    monkeypatch.setattr("erc.data.signal_build.read_recording", refuse)
+    plain = view(root, cache, signals=None)
+    assert not opened and not any(name.startswith("signal") for name in plain.ds.column_names)
+    assert plain.signals is None and whole.fingerprint.startswith(f"{plain.fingerprint}-")
+    assert not [note for note in plain.notes if note.kind == "signals"]
+    # control: with signals they are opened
+    with pytest.raises(AssertionError, match="was opened"):
+        view(root, cache)
+
+
+def test_the_audio_of_a_view_is_the_same_with_signals(root, cache, whole):
+    plain = view(root, cache, signals=None)
+    assert plain.ds["segment_id"][:] == whole.ds["segment_id"][:]
+    assert all(np.array_equal(plain[k]["waveform"], whole[k]["waveform"]) for k in (0, 7, len(whole) - 1))
+    held = view(root, cache, validation_fold=0, mode="valid", dataset_name="kemdy20")
+    features = column(whole, "signal_features")
+    assert len(held) and all(
+        np.array_equal(cells, features[name], equal_nan=True) for name, cells in column(held, "signal_features").items()
+    )
+
+
+# --- the build --------------------------------------------------------------------------------------------------------
+def test_a_second_view_reads_the_build_and_a_changed_file_makes_another(root, cache, whole, tmp_path, capsys):
+    assert view(root, cache).fingerprint == whole.fingerprint
+    options = {"root": str(root), "cache_dir": str(cache), "signals": "features"}
+    assert HF_KEMD.fingerprint_of(options, Path()) == whole.fingerprint
+    assert HF_KEMD.fingerprint_of(options | {"signals": None}, Path()) != whole.fingerprint
+    builds = {path.name for path in cache.glob("*-signals-*") if path.is_dir()}
+    assert len(builds) == 2 and "Building" not in capsys.readouterr().err
+    copy = Path(shutil.copytree(root / "KEMDy20_v1_1", tmp_path / "KEMDy20_v1_1"))
+    same = view(tmp_path, cache, dataset_name="kemdy20")
+    assert same.fingerprint.split("-")[1] == whole.fingerprint.split("-")[3]  # a copy is the same corpus
+    path = copy / "EDA/Session01/Sess01_script01_User002M.csv"
+    path.write_text(path.read_text().replace("4.000000", "5.000000", 1))
+    changed = view(tmp_path, cache, dataset_name="kemdy20")
+    assert changed.fingerprint.split("-")[0] == same.fingerprint.split("-")[0]
+    assert changed.fingerprint.split("-")[1] != same.fingerprint.split("-")[1]
+
+
+def test_a_quick_look_builds_no_more_than_it_shows(root, tmp_path):
+    quick = view(root, tmp_path, num_data=3, dataset_name="kemdy20")
+    assert len(quick) == 3 and len(quick.ds["signal_mask"][:]) == 3
+    assert all(path.name.startswith(("kemdy20", "checksums", ".")) for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rest", [["annotation", "wav"], ["annotation", "wav", "EDA"]])
+def test_a_corpus_without_bio_files_is_refused_and_one_without_some_is_noted(root, tmp_path, rest):
+    for name in rest:
+        shutil.copytree(root / "KEMDy20_v1_1" / name, tmp_path / "data/KEMDy20_v1_1" / name)
+    if "EDA" not in rest:
+        with pytest.raises(FileNotFoundError, match="got none of the folders IBI, EDA, TEMP .*dataset.signals=null"):
+            view(tmp_path / "data", tmp_path / "cache", dataset_name="kemdy20")
+        return
+    found = view(tmp_path / "data", tmp_path / "cache", dataset_name="kemdy20")
+    n = len(found)
+    assert f"kemdy20: {n} of {n} segments without the signal temp ({n} no file)" in [str(note) for note in found.notes]
+    assert [any(mask[k] for mask in found.ds["signal_mask"][:]) for k in range(3)] == [False, True, False]
+
+
+def test_a_file_that_cannot_be_used_stops_or_leaves_its_segments_without_the_signal(root, tmp_path, capsys):
+    folder = Path(shutil.copytree(root / "KEMDy20_v1_1", tmp_path / "data/KEMDy20_v1_1"))
+    stem = "Sess01_script03_User002M"
+    (folder / f"TEMP/Session01/{stem}.csv").write_text("1\n4\nwarm,10:00:00\n")
+    with pytest.raises(
+        ValueError, match=rf"(?s)must be usable: .*got 'warm' .*{stem}.csv, line 3.*on_bad_segment=skip"
+    ):
+        view(tmp_path / "data", tmp_path / "cache", dataset_name="kemdy20")
+    found = view(tmp_path / "data", tmp_path / "cache", dataset_name="kemdy20", on_bad_segment="skip")
+    masks = column(found, "signal_mask")
+    assert (
+        {name for name, mask in masks.items() if not mask[2]}
+        >= {name for name in masks if name.startswith(stem)}
+        != set()
+    )
+    assert "stay without a signal (on_bad_segment=skip)" in capsys.readouterr().err
+
+
+def test_another_form_is_refused_by_name(root, cache):
+    with pytest.raises(ValueError, match="signals must be one of features.*got 'raw'"):
+        view(root, cache, signals="raw")
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+def test_a_batch_holds_the_features_and_a_mask_of_what_is_known(whole):
+    collate = InputCollator(None, None, signals="features")
+    assert collate.columns == ["segment_id", "signal_features"]
+    rows = [whole[k] for k in range(20)]
+    given = collate(rows)["inputs"]["signals"]
+    features = np.stack([row["signal_features"] for row in rows])
+    assert given["values"].shape == given["mask"].shape == (20, 11) and given["values"].dtype == torch.float32
+    assert np.array_equal(given["mask"].numpy(), np.isfinite(features)) and not given["mask"].all()
+    np.testing.assert_allclose(given["values"].numpy(), np.nan_to_num(features), rtol=1e-6)
+
+
+def test_a_collator_reads_signals_only_where_the_data_set_holds_them(whole):
+    plain, with_signals = (Collator(None, None, KEMD, "soft", signals=form) for form in (None, "features"))
+    assert set(with_signals.columns) - set(plain.columns) == {"signal_features"}
+    rows = [whole[k] for k in range(4)]
+    assert set(with_signals(rows)["inputs"]) == {"signals"} and set(plain(rows)["inputs"]) == set()
+
+
+# --- what they say ----------------------------------------------------------------------------------------------------
+def test_features_tell_arousal_of_unknown_speakers_and_shuffled_ones_do_not(whole):
+    is_twenty = np.array(whole.ds["corpus"][:]) == "kemdy20"
+    arousal, session = np.array(whole.ds["arousal"][:])[is_twenty], np.array(whole.ds["session"][:])[is_twenty]
+    features = np.array(whole.ds["signal_features"][:])[is_twenty]
+    features = np.where(np.isnan(features), np.nanmean(features, axis=0), features)
+
+    def correlation(values: np.ndarray) -> float:
+        """Of arousal with a ridge regression's guess at it, for each session by the others."""
+        x = StandardScaler().fit_transform(values)
+        return float(
+            np.corrcoef(cross_val_predict(Ridge(5), x, arousal, groups=session, cv=LeaveOneGroupOut()), arousal)[0, 1]
+        )
+
+    shuffled = [correlation(np.random.default_rng(seed).permutation(features)) for seed in range(8)]
+    assert correlation(features) > 0.3 and abs(np.mean(shuffled)) < 0.12
