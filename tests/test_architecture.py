@@ -75,7 +75,18 @@ WITHIN = {
     + ["recognition_model", "processor", "transcription", "exporting", "saving", "fine_tuning"],
     "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "signals", "examples", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
-    + ["lengths", "transcripts", "voices", "across_folds", "label_shift", "packages", "plan", "machine", "start"]
+    + [
+        "lengths",
+        "transcripts",
+        "voices",
+        "signals",
+        "across_folds",
+        "label_shift",
+        "packages",
+        "plan",
+        "machine",
+        "start",
+    ]
     + ["diagnosis", "segment_lists", "terminal", "commands"],
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],

@@ -41,6 +41,7 @@ from .folds import (
     split as split,
     split_partition as split_partition,
 )
+from .heart_beats import Beats as Beats, heart_rate as heart_rate
 from .kemdy import read_annotations as read_annotations
 from .media import (
     MIN_SAMPLES as MIN_SAMPLES,
@@ -78,7 +79,12 @@ from .segment_list import (
 )
 from .segments import Annotations as Annotations, BadSegment as BadSegment, Note as Note
 from .signal_build import SignalBuild as SignalBuild, signal_notes as signal_notes, unusable_signals as unusable_signals
-from .signal_features import FEATURES as FEATURES, SIGNAL_OF_FEATURE as SIGNAL_OF_FEATURE
+from .signal_features import (
+    FEATURES as FEATURES,
+    SIGNAL_OF_FEATURE as SIGNAL_OF_FEATURE,
+    dialogue_interval as dialogue_interval,
+    segment_interval as segment_interval,
+)
 from .signal_files import (
     KINDS as KINDS,
     SIGNALS as SIGNALS,
