@@ -102,7 +102,8 @@ class HF_KEMD(SegmentDataset):
         protocol: ``paper``, ``nested`` or ``last`` (see ``erc.data.split``).
         drop_tied: Leave tied segments out (training on hard labels does).
         signals: Bio-signals beside the audio, built once like it: ``features`` for eleven numbers a segment
-            (``erc.data.FEATURES``); None for none, so that no file of them is opened. A segment without a signal stays in.
+            (``erc.data.FEATURES``), ``sequence`` for 4 Hz; None for none, so that no file of them is opened. A segment without
+            a signal stays in.
 
     Attributes:
         ds: ``datasets.Dataset``, one row a segment: segment_id, corpus, session, dialogue, speaker, gender, start and
@@ -110,7 +111,7 @@ class HF_KEMD(SegmentDataset):
             ``label_space``), hard_label (index of an emotion), is_tied, valence and arousal (1 to 5), the ten raters' values
             and the bio-signal cells of the annotation files (NaN where there are none). With ``signals`` also signal_mask (3,
             whether there are samples, in the order of ``erc.data.SIGNALS``), signal_reason (3, why there are none), and
-            signal_features (11, NaN where not known).
+            signal_features (11) or signal_sequence (T x 3, row by row), NaN where not known.
         notes: Known defects of the corpora that were handled; each prints as one line.
         bad: Segments of the selection that cannot be used, and annotation rows that cannot be read.
         is_synthetic: Whether a corpus of the view is synthetic; its numbers say nothing about people.
@@ -171,7 +172,7 @@ class HF_KEMD(SegmentDataset):
         check_room([one.build for one in choices if len(one.rows) and not one.build.is_ready()])
         of_signals: list[str] = []
         if signals is not None:
-            found = [add_signals(one, folder, num_proc) for one, folder in zip(choices, folders, strict=True)]
+            found = [add_signals(one, folder, signals, num_proc) for one, folder in zip(choices, folders, strict=True)]
             choices, of_signals = [one.choice for one in found], [one.fingerprint for one in found]
             self.notes += [note for one in found for note in one.notes]
             report_signals(

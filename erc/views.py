@@ -17,7 +17,17 @@ import pandas as pd
 from datasets import Dataset, concatenate_datasets
 from datasets.table import InMemoryTable
 
-from erc.data import CORPORA, BadSegment, Build, Note, SignalBuild, SignalForm, signal_notes, unusable_signals
+from erc.data import (
+    COLUMN_OF,
+    CORPORA,
+    BadSegment,
+    Build,
+    Note,
+    SignalBuild,
+    SignalForm,
+    signal_notes,
+    unusable_signals,
+)
 from erc.labels import LabelSpace
 from erc.mistakes import listed
 
@@ -187,8 +197,8 @@ class Signals(NamedTuple):
     """Segments of the view whose file of a signal cannot be used."""
 
 
-def add_signals(choice: Choice, folder: Path, num_proc: int | None) -> Signals:
-    """Builds or opens the bio-signals of the rows of a choice's build."""
+def add_signals(choice: Choice, folder: Path, form: SignalForm, num_proc: int | None) -> Signals:
+    """Builds or opens the bio-signals of the rows of a choice's build, and keeps them in one form."""
     corpus, cache_dir = CORPORA[choice.whole.name], choice.whole.path.parent
     whole = SignalBuild(corpus, folder, choice.whole.table, cache_dir)
     if choice.rows.empty:
@@ -197,7 +207,8 @@ def add_signals(choice: Choice, folder: Path, num_proc: int | None) -> Signals:
     build = whole if is_whole else SignalBuild(corpus, folder, choice.build.table, cache_dir)
     ds, _ = build.load(num_proc)
     bad = unusable_signals(ds, choice.rows[["segment_id", "in_paper"]].to_dict("records"))
-    return Signals(choice._replace(beside=ds), whole.fingerprint, signal_notes(corpus, ds), bad)
+    beside = ds.remove_columns([column for name, column in COLUMN_OF.items() if name != form])
+    return Signals(choice._replace(beside=beside), whole.fingerprint, signal_notes(corpus, ds), bad)
 
 
 def report_signals(bad: list[BadSegment], on_bad_segment: OnBadSegment) -> None:

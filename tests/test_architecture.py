@@ -55,6 +55,7 @@ WITHIN = {
         "signal_files",
         "heart_beats",
         "signal_features",
+        "signal_sequences",
         "signal_build",
         "collate",
         "sampler",

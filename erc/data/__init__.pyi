@@ -78,7 +78,12 @@ from .segment_list import (
     read_segment_list as read_segment_list,
 )
 from .segments import Annotations as Annotations, BadSegment as BadSegment, Note as Note
-from .signal_build import SignalBuild as SignalBuild, signal_notes as signal_notes, unusable_signals as unusable_signals
+from .signal_build import (
+    COLUMN_OF as COLUMN_OF,
+    SignalBuild as SignalBuild,
+    signal_notes as signal_notes,
+    unusable_signals as unusable_signals,
+)
 from .signal_features import (
     FEATURES as FEATURES,
     SIGNAL_OF_FEATURE as SIGNAL_OF_FEATURE,

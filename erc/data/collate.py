@@ -22,6 +22,7 @@ from annotated_types import Ge
 
 from erc.data.media import SAMPLE_RATE
 from erc.data.options import SignalForm
+from erc.data.signal_files import SIGNALS
 from erc.labels import LabelSpace
 from erc.targets import TargetKind, draw_target, make_target
 
@@ -34,7 +35,8 @@ class ModalityInput(TypedDict):
 
     values: torch.Tensor
     """audio: (B, L) float32 waveforms, zero mean and unit variance over the real samples; text: (B, S) int64 token ids;
-    signals: (B, 11) float32 features in their units (``signal_features.FEATURES``), 0 where not known."""
+    signals: (B, 11) float32 features in their units (``signal_features.FEATURES``), or (B, T, 3) normalised sequences of 4 Hz in
+    the order of ``signal_files.SIGNALS`` (``signal_sequences.py``); 0 where not known."""
     mask: torch.Tensor
     """Bool, of the shape of ``values``."""
 
@@ -75,7 +77,7 @@ class InputCollator:
         tokenizer: The text encoder's own; reads the column ``transcript``.
         max_samples: Longest audio, in samples at 16 kHz, 1 or more; the rest is cut off.
         max_tokens: Longest text, in tokens, the two special tokens included, 3 or more.
-        signals: Form of the bio-signals in the rows (column ``signal_features``); None where there are none.
+        signals: Form of the bio-signals in the rows (column ``signal_features`` or ``signal_sequence``); None for none.
 
     Attributes:
         columns: Columns of the rows that are read.
@@ -104,7 +106,8 @@ class InputCollator:
         if tokenizer is not None:
             self._modalities["text"] = ("transcript", functools.partial(_text_input, tokenizer, max_tokens))
         if signals is not None:
-            self._modalities["signals"] = ("signal_features", _features_input)
+            make = _features_input if signals == "features" else _sequence_input
+            self._modalities["signals"] = (f"signal_{signals}", make)
         self.columns = ["segment_id", *(column for column, _ in self._modalities.values())]
 
     def __call__(self, rows: Sequence[dict]) -> InputBatch:
@@ -211,5 +214,15 @@ def _text_input(tokenizer: Callable[..., Any], max_tokens: int, transcripts: lis
 
 def _features_input(features: list[np.ndarray]) -> ModalityInput:
     values = torch.from_numpy(np.stack([np.asarray(row, dtype=np.float64) for row in features])).float()
+    mask = torch.isfinite(values)
+    return ModalityInput(values=values.masked_fill(~mask, 0.0), mask=mask)
+
+
+def _sequence_input(sequences: list[np.ndarray]) -> ModalityInput:
+    rows = [torch.from_numpy(np.array(row, dtype=np.float32).reshape(-1, len(SIGNALS))) for row in sequences]
+    n_steps = max(1, *(len(row) for row in rows))  # a batch without any signal has one step that is not real
+    values = torch.full((len(rows), n_steps, len(SIGNALS)), torch.nan)
+    for k, row in enumerate(rows):
+        values[k, : len(row)] = row
     mask = torch.isfinite(values)
     return ModalityInput(values=values.masked_fill(~mask, 0.0), mask=mask)

@@ -22,9 +22,11 @@ from erc.data.build import Build, finish_shard
 from erc.data.checksums import known_checksums
 from erc.data.corpora import CORPORA, Corpus
 from erc.data.manifest import Shard
+from erc.data.options import SignalForm
 from erc.data.segments import BadSegment, Note
 from erc.data.signal_features import FEATURES, dialogue_features, dialogue_interval, segment_interval
 from erc.data.signal_files import KINDS, MAX_SIGNAL_BYTES, SIGNALS, Recording, Signal, read_recording, signal_path
+from erc.data.signal_sequences import dialogue_sequences, stack_sequences
 
 FORMAT_VERSION = 1
 """Raise it whenever the code writes other content for the same files."""
@@ -37,12 +39,18 @@ SCHEMA = Features(
         "segment_id": Value("string"),
         "signal_mask": List(Value("bool"), length=len(SIGNALS)),
         "signal_features": List(Value("float64"), length=len(FEATURES)),
+        "signal_sequence": List(Value("float32")),
         "signal_reason": List(Value("string"), length=len(SIGNALS)),
         "signal_repaired": List(Value("bool"), length=len(SIGNALS)),
     }
 )
 """``signal_mask``: whether a sample names the segment, in the order of ``SIGNALS``. ``signal_features``: in the order of
-``FEATURES``, NaN where not known. ``signal_repaired``: whether the file's ids began with another session."""
+``FEATURES``, NaN where not known. ``signal_sequence``: (T, 3) at 4 Hz, row by row (``signal_sequences.py``).
+``signal_repaired``: whether the file's ids began with another session."""
+
+
+COLUMN_OF: dict[SignalForm, str] = {"features": "signal_features", "sequence": "signal_sequence"}
+"""Column of each form of the signals."""
 
 
 class SignalBuild(Build):
@@ -109,7 +117,7 @@ def write_signal_shard(
     """Signals of some rows as one Arrow stream; runs in a worker process. No segment is bad: it may lack signals."""
     found = [
         {"segment_id": row["segment_id"], "signal_mask": [False] * 3, "signal_features": [np.nan] * len(FEATURES)}
-        | {"signal_reason": [""] * 3, "signal_repaired": [False] * 3}
+        | {"signal_reason": [""] * 3, "signal_repaired": [False] * 3, "signal_sequence": [None] * 3}
         for row in rows
     ]
     for s, signal in enumerate(SIGNALS):
@@ -123,6 +131,8 @@ def write_signal_shard(
                     found[k]["signal_reason"][s] = recording
             else:
                 _fill(signal, recording, dialogue, [(rows[k], found[k]) for k in members])
+    for entry in found:
+        entry["signal_sequence"] = stack_sequences(entry["signal_sequence"]).ravel()
     return finish_shard(found, path, SCHEMA), []
 
 
@@ -151,7 +161,9 @@ def _fill(
     if whole is None:
         return
     measured = dialogue_features(signal, recording, whole, [place for _, place in there])
+    sequences = dialogue_sequences(signal, recording, whole, [place for _, place in there])
     for k, (entry, _) in enumerate(there):
+        entry["signal_sequence"][s] = sequences[k]
         entry["signal_mask"][s] = True
         entry["signal_repaired"][s] = entry["segment_id"] in recording.repaired
         for f, feature in enumerate(FEATURES):

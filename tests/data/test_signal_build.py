@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_used_stops_or_leaves_its_segments_without_the_sig
 
 
 def test_another_form_is_refused_by_name(root, cache):
-    with pytest.raises(ValueError, match="signals must be one of features.*got 'raw'"):
+    with pytest.raises(ValueError, match="signals must be one of features, sequence: got 'raw'"):
         view(root, cache, signals="raw")
 
 
@@ -240,6 +240,32 @@ def test_a_collator_reads_signals_only_where_the_data_set_holds_them(whole):
     assert set(with_signals.columns) - set(plain.columns) == {"signal_features"}
     rows = [whole[k] for k in range(4)]
     assert set(with_signals(rows)["inputs"]) == {"signals"} and set(plain(rows)["inputs"]) == set()
+
+
+def test_the_form_that_was_not_asked_for_is_left_out_and_both_are_of_one_build(root, cache, whole):
+    sequences = view(root, cache, signals="sequence")
+    assert sequences.fingerprint == whole.fingerprint
+    columns = set(sequences.ds.column_names) ^ set(whole.ds.column_names)
+    assert columns == {"signal_sequence", "signal_features"} and "signal_sequence" in sequences.ds.column_names
+    masks = column(whole, "signal_mask")
+    for name, cells in column(sequences, "signal_sequence").items():
+        known = np.isfinite(np.reshape(cells, (-1, 3))).any(axis=0)
+        assert not (known & ~np.array(masks[name])).any()  # a signal that is not there has no step
+    rows = [sequences[k] for k in range(6)]
+    given = Collator(None, None, KEMD, "soft", signals="sequence")(rows)["inputs"]["signals"]
+    assert given["values"].shape[0] == 6 and given["values"].shape[2] == 3 and given["mask"].any()
+
+
+def test_a_sequence_tells_arousal_and_a_shuffled_one_does_not(root, cache):
+    found = view(root, cache, signals="sequence", dataset_name="kemdy20")
+    ends = [np.reshape(cells, (-1, 3))[-6:] for cells in found.ds["signal_sequence"][:]]
+    means = np.array([np.nanmean(end, axis=0) if len(end) else [np.nan] * 3 for end in ends])
+    arousal = np.array(found.ds["arousal"][:])
+    known = np.isfinite(means[:, 1:]).all(axis=1)
+    r = [np.corrcoef(arousal[known], means[known, k])[0, 1] for k in (1, 2)]
+    assert r[0] > 0.25 and r[1] < -0.25  # skin conductance rises, the skin cools
+    shuffled = np.random.default_rng(0).permutation(arousal[known])
+    assert abs(np.corrcoef(shuffled, means[known, 1])[0, 1]) < 0.2
 
 
 # --- what they say ----------------------------------------------------------------------------------------------------
