@@ -94,6 +94,7 @@ from .signal_files import (
     KINDS as KINDS,
     SIGNALS as SIGNALS,
     Recording as Recording,
+    Signal as Signal,
     read_recording as read_recording,
     signal_path as signal_path,
 )

@@ -50,7 +50,7 @@ N_CELLS = 4
 
 Quirk = Literal["repaired prefix", "foreign id", "time runs backwards"]
 """What was handled, counted in samples. ``foreign id``: it follows no grammar, or is of another session or dialogue; the sample
-then counts as one that names no segment."""
+then counts as one that names no segment. ``time runs backwards``: a clock was set back; it goes on by the usual step."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,15 @@ def read_recording(corpus: Corpus, folder: Path, path: Path, with_clock: bool = 
     seconds = pd.to_timedelta(clock, errors="coerce").dt.total_seconds().to_numpy() if with_clock else np.empty(0)
     if n_backwards := int(np.count_nonzero(np.diff(time) < 0)):
         counts["time runs backwards"] = n_backwards
-        order = np.argsort(time, kind="stable")
-        time, value, segment = time[order], value[order], segment[order]
-        seconds = seconds[order] if with_clock else seconds
+        time = _unbroken(time)
     return Recording(kind, rate, time, value, segment, names, counts, repaired, seconds)
+
+
+def _unbroken(time: np.ndarray) -> np.ndarray:
+    """Times that go on by the usual step where a clock was set back; samples keep the order of the file."""
+    step = np.diff(time)
+    usual = float(np.median(step[step > 0])) if (step > 0).any() else 0.0
+    return time[0] + np.append(0.0, np.where(step < 0, usual, step).cumsum())
 
 
 def _stated_rate(content: bytes, path: Path) -> float:

@@ -61,7 +61,12 @@ def corpus(
     with _UsageErrors():
         check_corpus_arguments(dataset_name, exclude, num_proc)
         target = _json_target(json)
-    arguments = {"root": str(root), "dataset_name": dataset_name, "exclude": exclude, "num_proc": num_proc}
+    arguments: dict[str, Any] = {
+        "root": str(root),
+        "dataset_name": dataset_name,
+        "exclude": exclude,
+        "num_proc": num_proc,
+    }
     arguments |= {"signals": True} if signals else {}
     findings = diagnose_corpus(**arguments)
     _conclude("corpus", arguments, findings, target, verbose)

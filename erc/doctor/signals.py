@@ -21,6 +21,7 @@ from erc.data import (
     SIGNALS,
     Beats,
     Recording,
+    Signal,
     dialogue_interval,
     heart_rate,
     read_recording,
@@ -175,10 +176,10 @@ def _coverage(case: Evidence, table: pd.DataFrame) -> Finding:
 def survey_signals(case: Evidence) -> Survey:
     """Reads every bio file of the segments of a corpus."""
     survey = Survey()
-    jobs: dict[tuple[Path, str], list[Any]] = {}
+    jobs: dict[tuple[Path, Signal], list[Any]] = {}
     for row in case.table.itertuples():
-        for signal in SIGNALS:
-            jobs.setdefault((signal_path(case.corpus, case.folder, signal, row.segment_id), signal), []).append(row)
+        for one in SIGNALS:
+            jobs.setdefault((signal_path(case.corpus, case.folder, one, row.segment_id), one), []).append(row)
     known = set(case.table["segment_id"]) | {bad.segment_id for bad in case.bad}
     known |= {segment_id for note in case.notes for segment_id in note.segment_ids}
     for (path, signal), rows in tqdm(sorted(jobs.items()), f"Reading signals of {case.corpus.name}", mininterval=1):

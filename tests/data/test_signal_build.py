@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
 import shutil
+import statistics
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -106,29 +109,111 @@ def test_a_segment_without_a_signal_has_no_number_of_it_and_stays_in(whole):
     assert known[:, [f.name for f in FEATURES].index("eda_level")].mean() > 0.8
 
 
-def test_features_are_those_of_a_plain_reading_of_the_files(root, whole):
-    """Level, slope and range of KEMDy20's skin conductance, from the text of the files: five seconds inside the dialogue."""
-    names = [feature.name for feature in FEATURES]
-    n_compared = 0
-    for segment_id, features in column(whole, "signal_features").items():
-        if "User" not in segment_id or np.isnan(features[names.index("eda_level")]):
+@functools.lru_cache
+def samples_of(path: Path) -> list[tuple[float, float, str]]:
+    """Time, value and id of every row of a file of bio-signals, by its text alone."""
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    names = [cells[-1] if cells[-1].startswith("Sess") else "" for cells in rows]
+    if "KEMDy19" in str(path):  # no ECG here: value, time
+        return [(float(cells[1]), float(cells[0]), name) for cells, name in zip(rows, names, strict=True)]
+    names = [name and path.name[:6] + name[6:] for name in names]
+    if "IBI" in str(path):
+        return [(float(cells[0]), float(cells[1]), name) for cells, name in zip(rows[1:], names[1:], strict=True)]
+    return [(k / 4, float(cells[0]), name) for k, (cells, name) in enumerate(zip(rows[2:], names[2:], strict=True))]
+
+
+def window(samples: list, segment_id: str, dialogue: str, minimum: float) -> tuple[float, float]:
+    """The segment, or so many seconds around its middle inside the dialogue; raises ValueError where that is too short."""
+    own = [t for t, _, name in samples if name == segment_id]
+    inside = [t for t, _, name in samples if name.startswith(dialogue + "_")]
+    if own[-1] - own[0] >= minimum:
+        return own[0], own[-1]
+    if inside[-1] - inside[0] < minimum:
+        raise ValueError("the dialogue is too short")
+    start = min(max((own[0] + own[-1] - minimum) / 2, inside[0]), inside[-1] - minimum)
+    return start, start + minimum
+
+
+def plain_heart(samples: list, segment_id: str, dialogue: str) -> dict[str, float]:
+    """Heart rate, RMSSD and SDNN of inter-beat intervals, with loops."""
+    inside = [t for t, _, name in samples if name.startswith(dialogue + "_")]
+    beats = [(t, i) for t, i, _ in samples if inside[0] <= t <= inside[-1]]
+    normal = []
+    for k, (_, interval) in enumerate(beats):
+        around = [beats[min(max(j, 0), len(beats) - 1)][1] for j in range(k - 2, k + 3)]
+        middle = statistics.median(around)
+        normal.append(0.3 <= interval <= 2 and abs(interval - middle) <= 0.3 * middle)
+    found = {}
+    for name, minimum in (("heart_rate", 10), ("rmssd", 10), ("sdnn", 30)):
+        try:
+            start, end = window(samples, segment_id, dialogue, minimum)
+        except ValueError:
             continue
-        path = root / "KEMDy20_v1_1/EDA" / f"Session{segment_id[4:6]}" / f"{segment_id[:-4]}.csv"
-        rows = [line.split(",") for line in path.read_text().splitlines()[2:]]
-        inside = [k for k, cells in enumerate(rows) if cells[-1].startswith("Sess")]
-        own = [k for k in inside if rows[k][-1][6:] == segment_id[6:]]
-        start, end = own[0] / 4, own[-1] / 4
-        if end - start < 5:
-            start = min(max((start + end) / 2 - 2.5, inside[0] / 4), inside[-1] / 4 - 5)
-            end = start + 5
-        times = [k / 4 for k in range(len(rows)) if start - 1e-9 <= k / 4 <= end + 1e-9]
-        values = [float(rows[round(4 * t)][0]) for t in times]
-        got = dict(zip(names, features, strict=True))
-        assert got["eda_level"] == pytest.approx(np.mean(values), abs=1e-6)
-        assert got["eda_slope"] == pytest.approx(np.polyfit(times, values, 1)[0], abs=1e-6)
-        assert got["eda_range"] == pytest.approx(max(values) - min(values), abs=1e-6)
-        n_compared += 1
-    assert n_compared > 50
+        chosen = [k for k, (t, _) in enumerate(beats) if start <= t <= end]
+        good = [beats[k][1] for k in chosen if normal[k]]
+        pairs = [
+            (beats[a][1], beats[b][1])
+            for a, b in itertools.pairwise(chosen)
+            if normal[a] and normal[b] and abs(beats[b][0] - beats[b][1] - beats[a][0]) <= 0.05
+        ]
+        if sum(good) < 0.5 * (end - start):
+            continue
+        if name == "rmssd" and len(pairs) >= 2:
+            found[name] = 1000 * statistics.mean((q - p) ** 2 for p, q in pairs) ** 0.5
+        elif name == "heart_rate" and len(good) >= 2:
+            found[name] = 60 / statistics.mean(good)
+        elif name == "sdnn" and len(good) >= 3:
+            found[name] = 1000 * statistics.stdev(good)
+    return found
+
+
+def plain_levels(samples: list, segment_id: str, dialogue: str, signal: str, minimum: float) -> dict[str, float]:
+    """Level, slope and range, with plain functions."""
+    try:
+        start, end = window(samples, segment_id, dialogue, minimum)
+    except ValueError:
+        return {}
+    part = [(t, v) for t, v, _ in samples if start - 1e-6 <= t <= end + 1e-6]
+    if len(part) < 0.9 * 4 * (end - start):
+        return {}
+    times, values = zip(*part, strict=True)
+    slope = statistics.linear_regression(times, values).slope
+    return {
+        f"{signal}_level": statistics.mean(values),
+        f"{signal}_slope": slope,
+        f"{signal}_range": max(values) - min(values),
+    }
+
+
+def test_features_are_those_of_a_plain_reading_of_the_files(root, whole):
+    """All of them but those of an ECG's beats and of skin responses, which other tests recompute; both corpora, all segments."""
+    names = [feature.name for feature in FEATURES]
+    masks, n_compared = column(whole, "signal_mask"), Counter()
+    for segment_id, features in column(whole, "signal_features").items():
+        is_twenty = "User" in segment_id
+        dialogue = segment_id[:15] if is_twenty else segment_id[:-5]
+        expected: dict[str, float] = {}
+        for k, (signal, kind, minimum) in enumerate((("heart", "IBI", 0), ("eda", "EDA", 5), ("temp", "TEMP", 15))):
+            if not masks[segment_id][k] or (signal == "heart" and not is_twenty):
+                continue
+            session = f"Session{segment_id[4:6]}"
+            path = root / "KEMDy20_v1_1" / kind / session / f"{segment_id[:-4]}.csv"
+            if not is_twenty:
+                path = root / "KEMDy19" / kind / session / "Original" / f"Sess{segment_id[4:6]}{segment_id[-4]}.csv"
+            rows = samples_of(path)
+            expected |= (
+                plain_heart(rows, segment_id, dialogue)
+                if signal == "heart"
+                else plain_levels(rows, segment_id, dialogue, signal, minimum)
+            )
+        for name, got in zip(names, features, strict=True):
+            if name.startswith("scr") or (name in ("heart_rate", "rmssd", "sdnn") and not is_twenty):
+                continue
+            assert np.isfinite(got) == (name in expected), (segment_id, name)
+            if name in expected:
+                assert got == pytest.approx(expected[name], abs=1e-6), (segment_id, name)
+                n_compared[name] += 1
+    assert min(n_compared[name] for name in names if not name.startswith(("scr", "sdnn"))) > 40
 
 
 # --- nothing where none were asked for --------------------------------------------------------------------------------
@@ -259,7 +344,7 @@ def test_the_form_that_was_not_asked_for_is_left_out_and_both_are_of_one_build(r
 def test_a_sequence_tells_arousal_and_a_shuffled_one_does_not(root, cache):
     found = view(root, cache, signals="sequence", dataset_name="kemdy20")
     ends = [np.reshape(cells, (-1, 3))[-6:] for cells in found.ds["signal_sequence"][:]]
-    means = np.array([np.nanmean(end, axis=0) if len(end) else [np.nan] * 3 for end in ends])
+    means = np.array([end.mean(axis=0) if len(end) else [np.nan] * 3 for end in ends])
     arousal = np.array(found.ds["arousal"][:])
     known = np.isfinite(means[:, 1:]).all(axis=1)
     r = [np.corrcoef(arousal[known], means[known, k])[0, 1] for k in (1, 2)]

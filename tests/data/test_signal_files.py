@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 from erc.data.corpora import KEMDY19, KEMDY20
 from erc.data.signal_files import SIGNALS, read_recording, signal_path
@@ -86,10 +88,13 @@ def test_a_byte_order_mark_and_other_line_ends_change_nothing(nineteen):
     assert plain.value.tolist() == other.value.tolist() and named(plain) == named(other)
 
 
-def test_samples_whose_time_runs_backwards_are_put_in_order_and_counted(nineteen):
-    found = nineteen("EDA", "1,0,10:00:00\n2,0.5,10:00:00.5\n3,0.25,10:00:00.25,Sess20_script01_M001\n")
-    assert found.time.tolist() == [0, 0.25, 0.5] and found.value.tolist() == [1, 3, 2]
-    assert named(found) == ["", "Sess20_script01_M001", ""] and found.counts == {"time runs backwards": 1}
+def test_a_recording_that_was_begun_anew_goes_on_in_the_order_of_the_file(nineteen):
+    times = [0, 0.25, 0.5, 0, 0.25, 0.5]
+    rows = "".join(f"{k},{t},10:00:0{k}{',Sess20_script01_M001' * (k > 3)}\n" for k, t in enumerate(times))
+    found = nineteen("EDA", rows)
+    assert found.time.tolist() == [0, 0.25, 0.5, 0.75, 1, 1.25] and found.value.tolist() == list(range(6))
+    assert named(found) == [""] * 4 + ["Sess20_script01_M001"] * 2 and found.counts == {"time runs backwards": 1}
+    assert nineteen("EDA", "1,5,a\n1,4,b\n1,3,c\n").time.tolist() == [5, 5, 5]
 
 
 # --- KEMDy20 ----------------------------------------------------------------------------------------------------------
@@ -162,3 +167,22 @@ def test_a_file_that_is_not_there_and_one_outside_of_the_corpus_are_refused(tmp_
     link.symlink_to(tmp_path / "elsewhere.csv")
     with pytest.raises(ValueError, match="Signal files must be readable: .*leads out of the corpus"):
         read_recording(KEMDY20, tmp_path, link)
+
+
+@given(
+    st.sampled_from(["EDA", "IBI"]),
+    st.lists(
+        st.sampled_from(
+            ["1", "4.0", ",", "\n", "\r", "nan", "1e999", "Sess12_script01_User081F_001", "\0", '"', "\xe9", " "]
+        )
+    ),
+)
+def test_any_text_is_read_or_refused_in_words(kind, parts):
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = _read(KEMDY20, Path(folder), f"{kind}/Session12/Sess12_script01_User081F.csv", "".join(parts))
+        except ValueError as err:
+            assert "signal file" in str(err).lower()
+        else:
+            assert len(found.time) == len(found.value) == len(found.segment) and np.isfinite(found.value).all()
+            assert (np.diff(found.time) >= 0).all() and found.segment.max(initial=-1) < len(found.ids)
