@@ -247,6 +247,19 @@ def test_an_interval_that_no_heart_has_and_one_that_stands_out_do_not_count():
     assert heart_rate(beats) == pytest.approx(75) and rmssd(beats) == pytest.approx(0, abs=1e-9)
 
 
+def test_an_interval_may_differ_by_thirty_percent_from_those_around_it():
+    intervals = np.array([0.8, 0.8, 1.03, 0.8, 0.8, 0.8, 1.05, 0.8, 0.57, 0.8, 0.55, 0.8, 0.8])
+    is_normal = Beats.from_intervals(intervals.cumsum(), intervals).is_normal
+    assert np.flatnonzero(~is_normal).tolist() == [6, 10]  # 1.05 and .55
+
+
+def test_a_window_must_be_filled_with_beats_by_half():
+    time = np.array([*np.arange(10.8, 15.9, 0.8), *np.arange(25.0, 35, 0.8), 59.0])
+    found = recording("IBI", time, np.full(len(time), 0.8), {IDS[0]: (0, 60)})
+    got = dialogue_features("heart", found, (0.0, 60.0), [(10.0, 22.0), (10.0, 20.0)])["heart_rate"]
+    assert np.isnan(got[0]) and got[1] == pytest.approx(75)  # 5.6 s of beats in 12 s, and in 10 s
+
+
 def test_intervals_with_lost_beats_between_them_are_no_successive_ones():
     # 20 ms apart within each run of three; 100 ms apart across the hole
     time = np.array([1.0, 1.8, 2.62, 10.0, 10.9, 11.82])

@@ -47,7 +47,7 @@ def test_nothing_after_the_segment_or_before_the_dialogue_changes_a_sequence(sig
     plain = dialogue_sequences(signal, found, DIALOGUE, SEGMENTS)
 
     def changed(where: np.ndarray) -> list[np.ndarray]:
-        other = np.where(where, found.value * 1.3, found.value)
+        other = np.where(where, found.value * 3, found.value)
         return dialogue_sequences(signal, Recording(**{**vars(found), "value": other}), DIALOGUE, SEGMENTS)
 
     later = changed(found.time > 121.5)
