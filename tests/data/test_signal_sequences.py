@@ -57,6 +57,16 @@ def test_nothing_after_the_segment_or_before_the_dialogue_changes_a_sequence(sig
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(plain, outside, strict=True))
 
 
+def test_a_beat_counts_as_normal_by_those_before_it_only():
+    intervals = np.random.default_rng(4).choice([0.7, 1.0], 80)  # each stands out where those around are the other
+    found = Recording("IBI", np.nan, 95 + intervals.cumsum(), intervals, np.full(80, -1), ())
+    for end in np.arange(110, 140, 0.5):
+        now = found.time <= end
+        cut = Recording("IBI", np.nan, found.time[now], intervals[now], found.segment[now], ())
+        (whole,), (part,) = (dialogue_sequences("heart", r, DIALOGUE, [(end - 5, end)]) for r in (found, cut))
+        assert np.array_equal(whole, part, equal_nan=True)
+
+
 def test_the_heart_is_the_rate_of_the_last_beat_that_has_ended():
     found = beating()
     (sequence,) = dialogue_sequences("heart", found, DIALOGUE, [(130.0, 145.0)])
