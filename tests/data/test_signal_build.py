@@ -21,6 +21,7 @@ from erc.data import FEATURES, KEMD, SIGNALS, Collator, signal_files
 from erc.data.build import read_source
 from erc.data.collate import InputCollator
 from erc.datasets import HF_KEMD
+from erc.model.pretrained import load_feature_extractor, load_tokenizer
 from erc.synthetic import corpora as synthetic_corpora
 
 KINDS = {"KEMDy19": ("ECG", "EDA", "TEMP"), "KEMDy20_v1_1": ("IBI", "EDA", "TEMP")}
@@ -325,6 +326,20 @@ def test_a_collator_reads_signals_only_where_the_data_set_holds_them(whole):
     assert set(with_signals.columns) - set(plain.columns) == {"signal_features"}
     rows = [whole[k] for k in range(4)]
     assert set(with_signals(rows)["inputs"]) == {"signals"} and set(plain(rows)["inputs"]) == set()
+
+
+def test_audio_text_and_labels_of_a_batch_are_the_same_with_signals_and_without(root, cache, whole):
+    plain = view(root, cache, signals=None)
+    tools = (load_feature_extractor("tiny"), load_tokenizer("tiny"), KEMD, "peakl")
+    batches = [
+        Collator(*tools, signals=ds.signals)([{k: ds[n][k] for k in ds.ds.column_names} for n in (3, 50)])
+        for ds in (plain, whole)
+    ]
+    for modality in ("audio", "text"):
+        for part in ("values", "mask"):
+            assert torch.equal(*(batch["inputs"][modality][part] for batch in batches))
+    assert all(torch.equal(batches[0][name], batches[1][name]) for name in ("target", "hard_label", "is_tied", "va"))
+    assert [set(batch["inputs"]) for batch in batches] == [{"audio", "text"}, {"audio", "text", "signals"}]
 
 
 def test_the_form_that_was_not_asked_for_is_left_out_and_both_are_of_one_build(root, cache, whole):
