@@ -35,6 +35,8 @@ from erc.data import (
     Exclude,
     Mode,
     Protocol,
+    SignalBuild,
+    SignalForm,
     TranscriptKind,
     assign_folds,
     check_choice,
@@ -52,7 +54,18 @@ from erc.data import (
 from erc.files import keep_private
 from erc.manifests import HF_Manifest
 from erc.mistakes import is_run_by_fire, tell_plainly_at_the_end
-from erc.views import About, Choice, OnBadSegment, SegmentDataset, check_num_data, name_some, open_build, report_bad
+from erc.views import (
+    About,
+    Choice,
+    OnBadSegment,
+    SegmentDataset,
+    add_signals,
+    check_num_data,
+    name_some,
+    open_build,
+    report_bad,
+    report_signals,
+)
 
 __all__ = [
     "HF_KEMD",
@@ -88,12 +101,17 @@ class HF_KEMD(SegmentDataset):
             on without them, and says how many.
         protocol: ``paper``, ``nested`` or ``last`` (see ``erc.data.split``).
         drop_tied: Leave tied segments out (training on hard labels does).
+        signals: Bio-signals beside the audio, built once like it: ``features`` for eleven numbers a segment
+            (``erc.data.FEATURES``), ``sequence`` for 4 Hz; None for none, so that no file of them is opened. A segment without
+            a signal stays in.
 
     Attributes:
         ds: ``datasets.Dataset``, one row a segment: segment_id, corpus, session, dialogue, speaker, gender, start and
             end (seconds), waveform (int16, 16 kHz, unpadded), n_samples, transcript, votes (7 counts in the order of
             ``label_space``), hard_label (index of an emotion), is_tied, valence and arousal (1 to 5), the ten raters' values
-            and the bio-signal cells of the annotation files (NaN where there are none).
+            and the bio-signal cells of the annotation files (NaN where there are none). With ``signals`` also signal_mask (3,
+            whether there are samples, in the order of ``erc.data.SIGNALS``), signal_reason (3, why there are none), and
+            signal_features (11) or signal_sequence (T x 3, row by row), NaN where not known.
         notes: Known defects of the corpora that were handled; each prints as one line.
         bad: Segments of the selection that cannot be used, and annotation rows that cannot be read.
         is_synthetic: Whether a corpus of the view is synthetic; its numbers say nothing about people.
@@ -119,6 +137,7 @@ class HF_KEMD(SegmentDataset):
         on_bad_segment: OnBadSegment = "raise",
         protocol: Protocol = "paper",
         drop_tied: bool = False,
+        signals: SignalForm | None = None,
     ) -> None:
         check_split(validation_fold, mode, protocol)
         check_choice("exclude", exclude, Exclude)
@@ -126,7 +145,9 @@ class HF_KEMD(SegmentDataset):
         check_choice("on_bad_segment", on_bad_segment, OnBadSegment)
         check_num_proc(num_proc)
         check_num_data(num_data)
-        self.mode, self.validation_fold, self.dataset_name = mode, validation_fold, dataset_name
+        if signals is not None:
+            check_choice("signals", signals, SignalForm)
+        self.mode, self.validation_fold, self.dataset_name, self.signals = mode, validation_fold, dataset_name, signals
         self.label_space, self.n_folds = KEMD, N_FOLDS
 
         corpora = parse_dataset_name(dataset_name)
@@ -149,8 +170,16 @@ class HF_KEMD(SegmentDataset):
             rows = selected[selected["corpus"] == corpus.name]
             choices.append(_choose(corpus, source.table, rows, Path(cache_dir), is_quick=num_data is not None))
         check_room([one.build for one in choices if len(one.rows) and not one.build.is_ready()])
+        of_signals: list[str] = []
+        if signals is not None:
+            found = [add_signals(one, folder, signals, num_proc) for one, folder in zip(choices, folders, strict=True)]
+            choices, of_signals = [one.choice for one in found], [one.fingerprint for one in found]
+            self.notes += [note for one in found for note in one.notes]
+            report_signals(
+                [bad for one in found for bad in one.bad if bad.in_paper or exclude == "none"], on_bad_segment
+            )
         parts = [open_build(one, num_proc) for one in choices]
-        self.fingerprint = "-".join(part.fingerprint for part in parts)
+        self.fingerprint = "-".join([*(part.fingerprint for part in parts), *of_signals])
         bad = [problem for source in sources for problem in source.bad]
         bad += [problem for part in parts for problem in part.bad]
         self.bad = [problem for problem in bad if problem.in_paper or exclude == "none"]
@@ -178,8 +207,15 @@ class HF_KEMD(SegmentDataset):
         """See ``SegmentDataset.fingerprint_of``; files whose checksum is not kept yet are read for it."""
         from erc.data import corpora_fingerprint
 
-        folders = (str(base / cls.option(options, name)) for name in ("root", "cache_dir"))
-        return corpora_fingerprint(cls.option(options, "dataset_name"), *folders)
+        root, cache_dir = (str(base / cls.option(options, name)) for name in ("root", "cache_dir"))
+        dataset_name = cls.option(options, "dataset_name")
+        found = [corpora_fingerprint(dataset_name, root, cache_dir)]
+        if cls.option(options, "signals") is not None:
+            for corpus in parse_dataset_name(dataset_name):
+                folder = find_folder(corpus, root)
+                table = read_source(corpus.name, str(folder.resolve())).table
+                found.append(SignalBuild(corpus, folder, table, Path(cache_dir)).fingerprint)
+        return "-".join(found)
 
     @classmethod
     def count_folds(cls, options: dict[str, Any], base: Path) -> int:

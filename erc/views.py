@@ -14,9 +14,20 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
+from datasets.table import InMemoryTable
 
-from erc.data import BadSegment, Build, Note
+from erc.data import (
+    COLUMN_OF,
+    CORPORA,
+    BadSegment,
+    Build,
+    Note,
+    SignalBuild,
+    SignalForm,
+    signal_notes,
+    unusable_signals,
+)
 from erc.labels import LabelSpace
 from erc.mistakes import listed
 
@@ -52,6 +63,7 @@ class SegmentDataset:
         bad: Segments of the selection that cannot be used, and rows of annotation files that cannot be read.
         is_synthetic: Whether a corpus is synthetic; its numbers say nothing about people.
         fingerprint: Of the corpora as a whole, the same for all modes and folds.
+        signals: In which form ``ds`` holds bio-signals; None where it holds none.
     """
 
     ds: Dataset
@@ -61,6 +73,7 @@ class SegmentDataset:
     bad: list[BadSegment]
     is_synthetic: bool
     fingerprint: str
+    signals: SignalForm | None = None
 
     def describe(self) -> str:
         """Which segments these are, in a few words."""
@@ -151,18 +164,62 @@ class Choice(NamedTuple):
     build: Build
     rows: pd.DataFrame
     """Rows of the view, in its order."""
+    beside: Dataset | None = None
+    """Further columns of every row of ``build``, by ``segment_id``."""
 
 
 def open_build(choice: Choice, num_proc: int | None) -> Part:
     """Opens a corpus's build, which is made first where it is missing, by ``num_proc`` processes."""
-    whole, build, rows = choice
+    whole, build, rows, beside = choice
     if rows.empty:
         return Part(whole.fingerprint, None, [])
     ds, unreadable = build.load(num_proc)
-    position = pd.Index(ds.with_format("arrow")["segment_id"][:].to_pylist()).get_indexer(rows["segment_id"])
+    ids = pd.Index(ds.with_format("arrow")["segment_id"][:].to_pylist())
+    if beside is not None:
+        position = pd.Index(beside.with_format("arrow")["segment_id"][:].to_pylist()).get_indexer(ids)
+        # in the order of ``ds`` and in memory, for they are small: no waveform is copied to put them beside it
+        columns = beside.with_format("arrow")[:].take(position).drop_columns(["segment_id"])
+        ds = concatenate_datasets([ds, Dataset(InMemoryTable(columns))], axis=1)
+    position = ids.get_indexer(rows["segment_id"])
     chosen = set(rows["segment_id"])
     bad = [problem for problem in unreadable if problem.segment_id in chosen]
     return Part(whole.fingerprint, ds.select(position[position >= 0]), bad)
+
+
+class Signals(NamedTuple):
+    """Bio-signals of one corpus beside a choice of its rows."""
+
+    choice: Choice
+    fingerprint: str
+    """Of those of the whole corpus."""
+    notes: list[Note]
+    bad: list[BadSegment]
+    """Segments of the view whose file of a signal cannot be used."""
+
+
+def add_signals(choice: Choice, folder: Path, form: SignalForm, num_proc: int | None) -> Signals:
+    """Builds or opens the bio-signals of the rows of a choice's build, and keeps them in one form."""
+    corpus, cache_dir = CORPORA[choice.whole.name], choice.whole.path.parent
+    whole = SignalBuild(corpus, folder, choice.whole.table, cache_dir)
+    if choice.rows.empty:
+        return Signals(choice, whole.fingerprint, [], [])
+    is_whole = choice.build is choice.whole
+    build = whole if is_whole else SignalBuild(corpus, folder, choice.build.table, cache_dir)
+    ds, _ = build.load(num_proc)
+    bad = unusable_signals(ds, choice.rows[["segment_id", "in_paper"]].to_dict("records"))
+    beside = ds.remove_columns([column for name, column in COLUMN_OF.items() if name != form])
+    return Signals(choice._replace(beside=beside), whole.fingerprint, signal_notes(corpus, ds), bad)
+
+
+def report_signals(bad: list[BadSegment], on_bad_segment: OnBadSegment) -> None:
+    """Stops where files of bio-signals cannot be used, or says how many segments lack a signal by that."""
+    if bad and on_bad_segment == "raise":
+        raise ValueError(
+            f"Files of bio-signals must be usable: {len(bad)} segments lack a signal because one is not. {name_some(bad)} "
+            "Repair the files, or go on without these signals: dataset.on_bad_segment=skip."
+        )
+    if bad:
+        print(f"{len(bad)} segments stay without a signal (on_bad_segment=skip). {name_some(bad)}", file=sys.stderr)
 
 
 def report_bad(bad: list[BadSegment], on_bad_segment: OnBadSegment) -> None:

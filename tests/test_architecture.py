@@ -49,7 +49,17 @@ WITHIN = {
         "media",
     ]
     + ["checksums", "manifest", "build", "table_files", "rated_labels", "segment_rows", "made_folds", "segment_list"]
-    + ["sound_cuts", "segment_build", "collate", "sampler"],
+    + [
+        "sound_cuts",
+        "segment_build",
+        "signal_files",
+        "heart_beats",
+        "signal_features",
+        "signal_sequences",
+        "signal_build",
+        "collate",
+        "sampler",
+    ],
     "convert": ["segments_file", "crema_d_rows", "emodb_rows", "ravdess_rows", "iemocap_rows"]
     + ["meld_rows", "msp_podcast_rows", "commands"],
     "model": [
@@ -64,9 +74,20 @@ WITHIN = {
         "configuration",
     ]
     + ["recognition_model", "processor", "transcription", "exporting", "saving", "fine_tuning"],
-    "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "examples", "corpora"],
+    "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "signals", "examples", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
-    + ["lengths", "transcripts", "voices", "across_folds", "label_shift", "packages", "plan", "machine", "start"]
+    + [
+        "lengths",
+        "transcripts",
+        "voices",
+        "signals",
+        "across_folds",
+        "label_shift",
+        "packages",
+        "plan",
+        "machine",
+        "start",
+    ]
     + ["diagnosis", "segment_lists", "terminal", "commands"],
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],
@@ -98,7 +119,7 @@ DOORS = {
     "safetensors": {"model"},
     "peft": {"model/pretrained"},
     "pytorch_lightning": {"training"},
-    "datasets": {"data/build", "data/segment_build", "views", "cross_corpora", "datasets"},
+    "datasets": {"data/build", "data/segment_build", "data/signal_build", "views", "cross_corpora", "datasets"},
     "pydantic": {"configuration", "evaluation/result_schema"},
     "hydra": {"grid", "configuration", "export/checkpoint"},
     "omegaconf": {"grid", "configuration", "export/checkpoint"},

@@ -216,7 +216,7 @@ GIVEN_BY_THE_PROGRAM = {
         for name in ("HF_KEMD", "HF_Manifest", "HF_CrossCorpus")
     },
     "erc.training.SegmentData": {"train", "valid", "test", "seed"},
-    "erc.data.Collator": {"tokenizer", "feature_extractor", "label_space", "target_options"},
+    "erc.data.Collator": {"tokenizer", "feature_extractor", "label_space", "target_options", "signals"},
     "erc.model.build_model": {"label_space"},
     "erc.training.EgemapsSVM": {"cache_dir"},
 }

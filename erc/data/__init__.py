@@ -20,6 +20,11 @@
     segment_list.py  any corpus: a table of segments as a whole, every mistake named
     sound_cuts.py    any corpus: stretches of a sound file -> waveforms
     segment_build.py any corpus: table of segments + audio -> a build
+    signal_files.py  bio-signal CSVs of KEMDy19 and KEMDy20 -> recordings
+    heart_beats.py   electrocardiogram or inter-beat intervals -> beats, heart rate and its variability
+    signal_features.py recordings -> features of each segment
+    signal_sequences.py recordings -> a normalised sequence of each segment at 4 Hz
+    signal_build.py  table of segments + bio-signals -> a build beside that of the audio
     collate.py       rows -> batch: normalised, padded, masked, tokenised
     sampler.py       the order in which batches come
 

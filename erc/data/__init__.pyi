@@ -41,6 +41,7 @@ from .folds import (
     split as split,
     split_partition as split_partition,
 )
+from .heart_beats import Beats as Beats, heart_rate as heart_rate
 from .kemdy import read_annotations as read_annotations
 from .media import (
     MIN_SAMPLES as MIN_SAMPLES,
@@ -54,7 +55,12 @@ from .media import (
     resample as resample,
     to_int16 as to_int16,
 )
-from .options import Exclude as Exclude, check_choice as check_choice, check_num_proc as check_num_proc
+from .options import (
+    Exclude as Exclude,
+    SignalForm as SignalForm,
+    check_choice as check_choice,
+    check_num_proc as check_num_proc,
+)
 from .sampler import LengthBucketSampler as LengthBucketSampler
 from .scripts import script_shares as script_shares
 from .segment_build import (
@@ -72,6 +78,26 @@ from .segment_list import (
     read_segment_list as read_segment_list,
 )
 from .segments import Annotations as Annotations, BadSegment as BadSegment, Note as Note
+from .signal_build import (
+    COLUMN_OF as COLUMN_OF,
+    SignalBuild as SignalBuild,
+    signal_notes as signal_notes,
+    unusable_signals as unusable_signals,
+)
+from .signal_features import (
+    FEATURES as FEATURES,
+    SIGNAL_OF_FEATURE as SIGNAL_OF_FEATURE,
+    dialogue_interval as dialogue_interval,
+    segment_interval as segment_interval,
+)
+from .signal_files import (
+    KINDS as KINDS,
+    SIGNALS as SIGNALS,
+    Recording as Recording,
+    Signal as Signal,
+    read_recording as read_recording,
+    signal_path as signal_path,
+)
 from .sound_cuts import (
     END_TOLERANCE as END_TOLERANCE,
     Cut as Cut,

@@ -325,16 +325,17 @@ def _read_media(row: dict[str, Any], may_be_silent: bool) -> dict[str, Any] | Ba
 def _write_stream(rows: list[dict[str, Any]], path: str, features: Features) -> None:
     """Writes the columns of ``features`` as one Arrow stream."""
     schema = features.arrow_schema
-    waveforms = [row["waveform"] for row in rows]
-    # int32 offsets: a shard of 250 segments would have to last 37 hours to overflow them
-    offsets = np.cumsum([0, *map(len, waveforms)], dtype=np.int32)
-    samples = np.concatenate(waveforms) if waveforms else np.zeros(0, dtype=np.int16)
     columns = {
         name: pa.array([row[name] for row in rows], type=schema.field(name).type)
         for name in features
         if name != "waveform"
     }
-    columns["waveform"] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(samples))
+    if "waveform" in features:
+        waveforms = [row["waveform"] for row in rows]
+        # int32 offsets: a shard of 250 segments would have to last 37 hours to overflow them
+        offsets = np.cumsum([0, *map(len, waveforms)], dtype=np.int32)
+        samples = np.concatenate(waveforms) if waveforms else np.zeros(0, dtype=np.int16)
+        columns["waveform"] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(samples))
     table = pa.table({name: columns[name] for name in features}, schema=schema)
     with pa.OSFile(path, "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(table, max_chunksize=50)

@@ -21,6 +21,8 @@ import torch
 from annotated_types import Ge
 
 from erc.data.media import SAMPLE_RATE
+from erc.data.options import SignalForm
+from erc.data.signal_files import SIGNALS
 from erc.labels import LabelSpace
 from erc.targets import TargetKind, draw_target, make_target
 
@@ -32,13 +34,15 @@ class ModalityInput(TypedDict):
     """What the encoder of one modality reads."""
 
     values: torch.Tensor
-    """audio: (B, L) float32 waveforms, zero mean and unit variance over the real samples; text: (B, S) int64 token ids."""
+    """audio: (B, L) float32 waveforms, zero mean and unit variance over the real samples; text: (B, S) int64 token ids;
+    signals: (B, 11) float32 features in their units (``signal_features.FEATURES``), or (B, T, 3) normalised sequences of 4 Hz in
+    the order of ``signal_files.SIGNALS`` (``signal_sequences.py``); 0 where not known."""
     mask: torch.Tensor
-    """(B, L) or (B, S) bool."""
+    """Bool, of the shape of ``values``."""
 
 
 Inputs = dict[str, ModalityInput]
-"""What a model reads, by modality (``audio``, ``text``)."""
+"""What a model reads, by modality (``audio``, ``text``, ``signals``)."""
 
 
 class InputBatch(TypedDict):
@@ -73,6 +77,7 @@ class InputCollator:
         tokenizer: The text encoder's own; reads the column ``transcript``.
         max_samples: Longest audio, in samples at 16 kHz, 1 or more; the rest is cut off.
         max_tokens: Longest text, in tokens, the two special tokens included, 3 or more.
+        signals: Form of the bio-signals in the rows (column ``signal_features`` or ``signal_sequence``); None for none.
 
     Attributes:
         columns: Columns of the rows that are read.
@@ -87,6 +92,7 @@ class InputCollator:
         tokenizer: Callable[..., Any] | None,
         max_samples: int = 112_000,
         max_tokens: int = 64,
+        signals: SignalForm | None = None,
     ) -> None:
         if max_samples < 1 or max_tokens < 3:
             raise ValueError(
@@ -99,6 +105,9 @@ class InputCollator:
             self._modalities["audio"] = ("waveform", functools.partial(_audio_input, feature_extractor, max_samples))
         if tokenizer is not None:
             self._modalities["text"] = ("transcript", functools.partial(_text_input, tokenizer, max_tokens))
+        if signals is not None:
+            make = _features_input if signals == "features" else _sequence_input
+            self._modalities["signals"] = (f"signal_{signals}", make)
         self.columns = ["segment_id", *(column for column, _ in self._modalities.values())]
 
     def __call__(self, rows: Sequence[dict]) -> InputBatch:
@@ -132,6 +141,7 @@ class Collator:
         max_samples: See ``InputCollator``; a tenth of a second or more.
         max_tokens: See ``InputCollator``; one more than the two special tokens, or more.
         target_options: Options of the label kind, a value for each. The program sets them (``resolve_options``).
+        signals: See ``InputCollator``; the program takes it from the data set.
 
     Attributes:
         columns: Columns of the rows that are read.
@@ -147,12 +157,13 @@ class Collator:
         max_samples: Annotated[int, Ge(SAMPLE_RATE // 10)] = 112_000,
         max_tokens: Annotated[int, Ge(3)] = 64,
         target_options: dict[str, float] | None = None,
+        signals: SignalForm | None = None,
     ) -> None:
         self.target, self.target_options = target, target_options or {}
         self._drawn_for: tuple[int, int] | None = None
         self.max_samples, self.max_tokens = max_samples, max_tokens
         self.dimensions = label_space.dimensions
-        self._make_inputs = InputCollator(feature_extractor, tokenizer, max_samples, max_tokens)
+        self._make_inputs = InputCollator(feature_extractor, tokenizer, max_samples, max_tokens, signals)
         self.columns = [*self._make_inputs.columns, *LABEL_COLUMNS, *self.dimensions]
 
     def in_epoch(self, seed: int, epoch: int) -> Collator:
@@ -199,3 +210,19 @@ def _text_input(tokenizer: Callable[..., Any], max_tokens: int, transcripts: lis
         return_tensors="pt",
     )
     return ModalityInput(values=text["input_ids"], mask=text["attention_mask"].bool())
+
+
+def _features_input(features: list[np.ndarray]) -> ModalityInput:
+    values = torch.from_numpy(np.stack([np.asarray(row, dtype=np.float64) for row in features])).float()
+    mask = torch.isfinite(values)
+    return ModalityInput(values=values.masked_fill(~mask, 0.0), mask=mask)
+
+
+def _sequence_input(sequences: list[np.ndarray]) -> ModalityInput:
+    rows = [torch.from_numpy(np.array(row, dtype=np.float32).reshape(-1, len(SIGNALS))) for row in sequences]
+    n_steps = max(1, *(len(row) for row in rows))  # a batch without any signal has one step that is not real
+    values = torch.full((len(rows), n_steps, len(SIGNALS)), torch.nan)
+    for k, row in enumerate(rows):
+        values[k, : len(row)] = row
+    mask = torch.isfinite(values)
+    return ModalityInput(values=values.masked_fill(~mask, 0.0), mask=mask)

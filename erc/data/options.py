@@ -7,6 +7,10 @@ from typing import Any, Literal, get_args
 Exclude = Literal["paper", "none"]
 """``paper`` leaves out the segments that the paper leaves out; ``none`` keeps every usable segment."""
 
+SignalForm = Literal["features", "sequence"]
+"""In which form a data set holds bio-signals: ``features``, eleven numbers a segment (``signal_features.FEATURES``); ``sequence``,
+4 Hz, normalised by the speaker's dialogue so far (``signal_sequences.py``)."""
+
 
 def check_choice(name: str, value: object, choices: Any) -> None:
     """Checks that a value is one of a ``Literal``'s.

@@ -58,7 +58,10 @@ regular file, too large, no sound file, or of a rate or length that no segment h
 TextKind = Literal["empty transcript", "undecodable transcript", "unreadable transcript"]
 """What is wrong with a txt."""
 
-Kind = RowKind | AudioKind | TextKind
+SignalKind = Literal["unreadable signal"]
+"""A file of bio-signals that cannot be used."""
+
+Kind = RowKind | AudioKind | TextKind | SignalKind
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,9 @@ class BadSegment:
         return f"{self.segment_id or '(no id)'}: {self.problem} ({self.where})"
 
 
-NoteKind = Literal["repaired id", "known without files", "total disagrees", "gap in numbering", "table of segments"]
+NoteKind = Literal[
+    "repaired id", "known without files", "total disagrees", "gap in numbering", "table of segments", "signals"
+]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Comes in: a data folder, or the machine and a plan. Goes out: findings, on the t
 and as the exit code: 0 sound, 1 look first (a warning), 2 do not start (a problem), 3 an argument out of its range.
 
     python -m erc doctor corpus --root=data --dataset_name=kemdy19-kemdy20 --exclude=paper --num_proc=4
+    python -m erc doctor corpus --signals
     python -m erc doctor corpus --path=segments.csv --scale=[1,5]
     python -m erc doctor environment --cells=45 --batch_size=8 --precision=bf16-mixed
 
@@ -25,6 +26,7 @@ transcript: a finding names ids and files.
     lengths.py       checks of the audio's length against the annotation; exchanged sessions
     transcripts.py   checks of the transcripts
     voices.py        checks of the speakers' voices: one voice under two ids, or of another sex than the ids say
+    signals.py       checks of the bio-signals
     across_folds.py  checks across folds and corpora: labels, speakers, repeated text, duplicate audio
     label_shift.py   check of the labels between folds and sessions
     packages.py      checks of the interpreter and the installed packages

@@ -21,6 +21,7 @@ def corpus(
     num_proc: int | None = 1,
     json: str | None = None,
     verbose: bool = False,
+    signals: bool = False,
     path: str | None = None,
     emotions: list[str] | None = None,
     scale: list[float] | None = None,
@@ -40,6 +41,7 @@ def corpus(
         num_proc: Processes that read files; 0 and 1 stay in this process.
         json: File for the findings as JSON.
         verbose: List each check that found nothing, too.
+        signals: Look at the bio-signals as well: files, coverage, flat lines, heart rates, clocks.
         path: A table of segments of any corpus, as for ``HF_Manifest``; root, dataset_name and exclude then do not count.
         emotions: With ``path``, as for ``HF_Manifest``; so are the following.
         scale: Lowest and highest rating.
@@ -59,8 +61,14 @@ def corpus(
     with _UsageErrors():
         check_corpus_arguments(dataset_name, exclude, num_proc)
         target = _json_target(json)
-    findings = diagnose_corpus(root=str(root), dataset_name=dataset_name, exclude=exclude, num_proc=num_proc)
-    arguments = {"root": str(root), "dataset_name": dataset_name, "exclude": exclude, "num_proc": num_proc}
+    arguments: dict[str, Any] = {
+        "root": str(root),
+        "dataset_name": dataset_name,
+        "exclude": exclude,
+        "num_proc": num_proc,
+    }
+    arguments |= {"signals": True} if signals else {}
+    findings = diagnose_corpus(**arguments)
     _conclude("corpus", arguments, findings, target, verbose)
 
 

@@ -26,6 +26,7 @@ from erc.doctor.machine import check_cores, check_device, check_shared_memory, c
 from erc.doctor.packages import check_lightning, check_packages, check_python, check_torch_pair, check_torchaudio
 from erc.doctor.plan import Plan
 from erc.doctor.ratings import check_copied_ratings, check_raters, check_valence_arousal
+from erc.doctor.signals import check_signals
 from erc.doctor.start import (
     check_corpora,
     check_disk,
@@ -74,6 +75,7 @@ def diagnose_corpus(
     dataset_name: str = "kemdy19-kemdy20",
     exclude: Exclude = "paper",
     num_proc: int | None = 1,
+    signals: bool = False,
 ) -> list[Finding]:
     """All findings about the corpora.
 
@@ -82,6 +84,7 @@ def diagnose_corpus(
         dataset_name: ``kemdy19``, ``kemdy20`` or ``kemdy19-kemdy20``.
         exclude: Selection, as for ``HF_KEMD``: ``paper`` or ``none``.
         num_proc: Processes that read files; 0 and 1 stay in this process.
+        signals: Whether to look at the bio-signals, too.
 
     Raises:
         ValueError: An argument out of its range. A bad corpus is a finding.
@@ -96,6 +99,7 @@ def diagnose_corpus(
         if case is not None and len(case.table):
             cases.append(case)
             findings += [finding for check in SEGMENT_CHECKS for finding in check(case)]
+            findings += check_signals(case) if signals else []
     if cases:
         findings += [finding for check in CROSS_CHECKS for finding in check(cases)]
     return findings

@@ -33,6 +33,19 @@ CORPUS_NAMES = (
 )
 """Names of the findings about corpora. A name never changes its meaning: other programs read the JSON by it."""
 
+SIGNAL_NAMES = (
+    *(
+        "signal files",
+        "signal defects",
+        "signal coverage",
+        "flat signals",
+        "heart rates",
+        "signal clock",
+        "signal shift",
+    ),
+)
+"""Names of the further findings where bio-signals are looked at."""
+
 TABLE_NAMES = ("table of segments", "tied segments", "missing labels")
 """Names of the further findings about a table of segments."""
 
@@ -48,7 +61,7 @@ class Finding:
     """One thing that was looked at."""
 
     name: str
-    """One of ``CORPUS_NAMES``, ``TABLE_NAMES`` or ``ENVIRONMENT_NAMES``."""
+    """One of ``CORPUS_NAMES``, ``SIGNAL_NAMES``, ``TABLE_NAMES`` or ``ENVIRONMENT_NAMES``."""
     severity: Severity
     got: str
     """What was found."""

@@ -11,6 +11,7 @@ from erc.doctor.findings import (
     CORPUS_NAMES,
     LEVELS,
     SEVERITIES,
+    SIGNAL_NAMES,
     TABLE_NAMES,
     Cells,
     Finding,
@@ -66,7 +67,9 @@ def layout(findings: list[Finding], verbose: bool = False) -> RenderableType:
     parts: list[RenderableType] = [line(Text("state"), "corpus", "check", "found"), Rule(style="dim")]
     shown = [finding for finding in findings if verbose or finding.severity != "ok"]
     for finding in sorted(shown, key=lambda one: SEVERITIES.index(one.severity), reverse=True):
-        scope = finding.corpus or ("all" if has_corpus and finding.name in (*CORPUS_NAMES, *TABLE_NAMES) else "")
+        scope = finding.corpus or (
+            "all" if has_corpus and finding.name in (*CORPUS_NAMES, *SIGNAL_NAMES, *TABLE_NAMES) else ""
+        )
         severity = Text(finding.severity, style=STYLES[finding.severity])
         parts.append(line(severity, scope, finding.name, finding.got))
         parts += _details(finding)

@@ -19,7 +19,8 @@ Shapes: N segments, R raters (10), K emotions (7), L audio samples.
     annotation_files.py  ratings -> annotation CSVs
     voice.py             latent emotion -> audio
     words.py             latent emotion -> transcript
-    bio.py               bio-signal CSVs
+    bio.py               bio-signal CSVs of straight lines
+    signals.py           bio-signal CSVs that answer arousal
     examples.py          a few segments as sound files, to try a model with
     corpora.py           all of it -> folders
 

@@ -58,7 +58,7 @@ def bio_files(corpus: Corpus, session: int, drawn: list[Segment], seed: int) -> 
                     usable = [m for m in members if signal == "ECG" or speaker not in m.without_bio]
                     for time, value, *ids in _samples(usable, speaker, row):
                         pair = (f"{offset + time:.10g}", value) if signal == "ECG" else (value, f"{offset + time:.10g}")
-                        lines.setdefault(path, []).append(",".join((*pair, _clock(began + time), *ids)))
+                        lines.setdefault(path, []).append(",".join((*pair, clock(began + time), *ids)))
                 continue
             stem = f"{dialogue}_{speaker[:-1]}"
             own = [m for m in members if m.id.startswith(stem) and stem not in NO_LABELLED_BIO]
@@ -69,7 +69,7 @@ def bio_files(corpus: Corpus, session: int, drawn: list[Segment], seed: int) -> 
                     [f"{begin}, IBI"] if signal == "IBI" else [begin, "4.000000"]
                 )
                 for time, value, *ids in _samples(own, "", row):
-                    cells = (value, _clock(began + time), *(prefix + name[6:] for name in ids))
+                    cells = (value, clock(began + time), *(prefix + name[6:] for name in ids))
                     if signal != "IBI":
                         found.append(",".join(cells))
                     elif rng.random() < 0.3:  # about one beat in 0.8 s
@@ -91,8 +91,8 @@ def _samples(members: list[Segment], rated: str, row: int) -> list[tuple[Any, ..
     return found
 
 
-def _clock(seconds: float) -> str:
-    """HH:MM:SS.mmm."""
+def clock(seconds: float) -> str:
+    """A time of day, HH:MM:SS.mmm."""
     milliseconds = round(seconds * 1000)
     hours, minutes, rest = milliseconds // 3_600_000, milliseconds // 60_000 % 60, milliseconds % 60_000
     return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

@@ -26,6 +26,7 @@ from erc.synthetic.layout import (
     stream,
 )
 from erc.synthetic.ratings import rate
+from erc.synthetic.signals import signal_files
 from erc.synthetic.voice import draw_voices, synthesise, wav_length
 from erc.synthetic.words import transcript
 
@@ -65,10 +66,17 @@ def draw_session(corpus: Corpus, session: int, segments: int, seconds: float, se
 
 
 def write_session(
-    corpus: Corpus, folder: Path, session: int, drawn: list[Segment], seed: int, bio: bool, bar: tqdm
+    corpus: Corpus,
+    folder: Path,
+    session: int,
+    drawn: list[Segment],
+    seed: int,
+    bio: bool,
+    bar: tqdm,
+    signals: bool = False,
 ) -> None:
     """Writes one session's annotation, audio, transcripts and bio-signals below ``folder``."""
-    files = bio_files(corpus, session, drawn, seed) if bio else {}
+    files = (signal_files if signals else bio_files)(corpus, session, drawn, seed) if bio else {}
     for rated in persons_rated(corpus):
         name = f"Session{session:02d}_{rated}_res.csv" if rated else f"Sess{session:02d}_eval.csv"
         files[f"annotation/{name}"] = annotation_csv(corpus, session, drawn, rated)
@@ -105,6 +113,7 @@ def write(
     seed: int = 42,
     seconds: float = 2.0,
     bio: bool = True,
+    signals: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Writes synthetic corpora below ``root``, as ``KEMDy19`` and ``KEMDy20_v1_1``; same arguments, same bytes.
 
@@ -116,6 +125,8 @@ def write(
         seed: Seed, 0 or more.
         seconds: Median duration of a segment in seconds, 0.5 to 20.
         bio: Whether to write the bio-signal folders. KEMDy19's annotation has its bio cells in any case.
+        signals: Whether the bio-signals answer arousal, with an ECG of 250 Hz and the defects of the real files
+            (``synthetic/signals.py``); otherwise they are straight lines. Only bio-signals and their cells differ.
 
     Returns:
         Per corpus: folder, sessions, segments (with files), ties among them, seconds of audio.
@@ -125,14 +136,14 @@ def write(
         FileExistsError: The corpus is there already, synthetic or licensed, in any release.
     """
     wanted = parse_dataset_name(corpora)
-    _check_arguments(sessions, segments, seconds, seed, bio)
+    _check_arguments(sessions, segments, seconds, seed, bio, signals)
     _check_place(wanted, root)
     drawn = {
         corpus.name: {k: draw_session(corpus, k, segments, seconds, seed) for k in choose_sessions(corpus, sessions)}
         for corpus in wanted
     }
     total = sum(s.has_files for by_session in drawn.values() for found in by_session.values() for s in found)
-    arguments = f"sessions={sessions} segments={segments} seed={seed} seconds={float(seconds)} bio={bio}"
+    arguments = f"sessions={sessions} segments={segments} seed={seed} seconds={float(seconds)} bio={bio}{' signals=True' * signals}"
     partial = {corpus.name: Path(root, f".{corpus.folders[0]}.tmp-{os.getpid()}") for corpus in wanted}
     try:
         with tqdm(total=total, unit="segment", mininterval=1) as bar:
@@ -143,7 +154,7 @@ def write(
                     f"Written by erc.synthetic with {arguments}\n".encode(),
                 )
                 for session, found in drawn[corpus.name].items():
-                    write_session(corpus, partial[corpus.name], session, found, seed, bio, bar)
+                    write_session(corpus, partial[corpus.name], session, found, seed, bio, bar, signals)
         for corpus in wanted:
             partial[corpus.name].rename(Path(root, corpus.folders[0]))
     except BaseException:  # also a keyboard interrupt must leave nothing half-written behind
@@ -153,7 +164,7 @@ def write(
     return {corpus.name: _summary(corpus, Path(root, corpus.folders[0]), drawn[corpus.name]) for corpus in wanted}
 
 
-def _check_arguments(sessions: int, segments: int, seconds: float, seed: int, bio: bool) -> None:
+def _check_arguments(sessions: int, segments: int, seconds: float, seed: int, bio: bool, signals: bool) -> None:
     """Raises one ValueError with all complaints about the arguments of ``write``."""
     checks = (
         ("sessions must be an integer from 1 to 40", sessions, isinstance(sessions, int) and 1 <= sessions <= 40),
@@ -161,6 +172,7 @@ def _check_arguments(sessions: int, segments: int, seconds: float, seed: int, bi
         ("seconds must be a number from 0.5 to 20", seconds, isinstance(seconds, int | float) and 0.5 <= seconds <= 20),
         ("seed must be an integer of 0 or more", seed, isinstance(seed, int) and seed >= 0),
         ("bio must be True or False", bio, isinstance(bio, bool)),
+        ("signals must be True or False, and need bio=True", signals, signals is False or (signals is True and bio)),
     )
     if complaints := [f"{rule}: got {value!r}." for rule, value, holds in checks if not holds]:
         raise ValueError(" ".join(complaints))

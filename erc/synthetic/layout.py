@@ -10,7 +10,7 @@ from erc.data import CORPORA, EMOTIONS, KEMDY19, KEMDY20, Corpus
 
 NEUTRAL = EMOTIONS.index("neutral")
 
-STREAMS = ("annotation", "voice", "audio", "text", "bio")
+STREAMS = ("annotation", "voice", "audio", "text", "bio", "signals")
 """Purposes that draw random numbers, each from a stream of its own: none changes what another draws."""
 
 SCRIPTS = tuple(f"script{k:02d}" for k in range(1, 7))

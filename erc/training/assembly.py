@@ -85,7 +85,9 @@ def make_collator(parts: dict, config: dict, processors: dict, train: SegmentDat
     options = resolve_options(
         config["target"]["kind"], options, lambda: np.asarray(train.ds.with_format("numpy")["votes"][:])
     )
-    return parts["dataloader"].keywords["collate"](**processors, label_space=train.label_space, target_options=options)
+    return parts["dataloader"].keywords["collate"](
+        **processors, label_space=train.label_space, target_options=options, signals=train.signals
+    )
 
 
 def make_views(

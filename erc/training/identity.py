@@ -60,7 +60,7 @@ epochs, ``continued`` writes down from which run.
 ``trainer.accelerator``, ``trainer.devices``, ``trainer.precision`` and ``n_threads`` count: a CPU and a GPU round
 differently, the number of devices changes the batches, and the number of threads the order in which a CPU adds up."""
 
-ADDED = ("n_threads", "model.init_from")
+ADDED = ("n_threads", "model.init_from", "dataset.signals")
 """Options that count, and that an identity of before lacks. What it was then is not known: a number of threads was the
 machine's. That is no difference by itself, since the code differs as well, and is refused unless it is accepted."""
 
