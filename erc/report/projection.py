@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from scipy.linalg import orthogonal_procrustes
+from scipy.linalg import eigh, orthogonal_procrustes
 from scipy.spatial import procrustes
 
 from erc.evaluation import MIN_SEGMENTS, as_same_length, present_emotions
@@ -78,15 +78,18 @@ def project(embedding: np.ndarray, layout: Layout = "pca", seed: int = 42) -> Pr
 def principal_components(embedding: np.ndarray) -> tuple[np.ndarray, float]:
     """The first two principal components (N, 2), and their share of the variance, in [0, 1].
 
-    A component's sign is that which makes its largest loading positive. Vectors without variance lie in one point.
+    Computed in the precision of the vectors. A component's sign is that which makes its largest loading positive. Vectors without variance lie in one point.
     """
-    centred = np.asarray(embedding, dtype=np.float64) - np.mean(embedding, axis=0, dtype=np.float64)
-    values, axes = np.linalg.eigh(centred.T @ centred)  # rising
-    axes, values = axes[:, ::-1][:, :2], np.maximum(values[::-1], 0)
-    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])] < 0, -1, 1)
+    embedding = np.asarray(embedding)
+    centred = embedding - embedding.mean(axis=0, dtype=np.float64).astype(embedding.dtype)
+    scatter = centred.T @ centred
+    n_axes = min(2, len(scatter))
+    values, axes = eigh(scatter, subset_by_index=(len(scatter) - n_axes, len(scatter) - 1))  # rising
+    axes, total = axes[:, ::-1], np.trace(scatter)
+    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), range(n_axes)] < 0, -1, 1)
     xy = np.zeros((len(centred), 2))
-    xy[:, : axes.shape[1]] = centred @ axes
-    return xy, float(values[:2].sum() / values.sum()) if values.sum() > 0 else 1.0
+    xy[:, :n_axes] = centred @ axes
+    return xy, float(values.sum() / total) if total > 0 else 1.0
 
 
 def umap_layout(embedding: np.ndarray, seed: int) -> np.ndarray:
