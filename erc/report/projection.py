@@ -78,7 +78,8 @@ def project(embedding: np.ndarray, layout: Layout = "pca", seed: int = 42) -> Pr
 def principal_components(embedding: np.ndarray) -> tuple[np.ndarray, float]:
     """The first two principal components (N, 2), and their share of the variance, in [0, 1].
 
-    Computed in the precision of the vectors. A component's sign is that which makes its largest loading positive. Vectors without variance lie in one point.
+    Computed in the precision of the vectors. A component's sign is that which makes its largest loading positive. Vectors
+    without variance lie in one point.
     """
     embedding = np.asarray(embedding)
     centred = embedding - embedding.mean(axis=0, dtype=np.float64).astype(embedding.dtype)
