@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from small_cells import SmallCell
@@ -15,7 +21,7 @@ def cells(corpora, cache_dir, tmp_path_factory) -> tuple[SmallCell, SmallCell]:
     found = []
     for option in ("callbacks.untrained.path=${run_dir}/embeddings_untrained.npz", "~callbacks.untrained"):
         found.append(SmallCell(tmp_path_factory.mktemp("untrained"), corpora, cache_dir))
-        found[-1]("trainer.max_epochs=1", option)
+        found[-1]("trainer.max_epochs=1", "dataset.num_data=120", option)
     return found[0], found[1]
 
 
@@ -30,3 +36,16 @@ def test_the_vectors_are_of_the_reported_segments_and_not_those_after_training(c
     before, after = run.untrained_embeddings, run.embeddings
     assert before.shape == after.shape == (len(run.predictions), after.shape[1])
     assert np.isfinite(before).all() and not np.allclose(before, after, atol=1e-3)
+
+
+def test_the_command_of_the_picture_in_the_readme_draws_both(cells, tmp_path):
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^python -m erc figures runs/demo (--only=map)$", readme, re.MULTILINE)
+    run = str(cells[0].root / "run")
+    typed = [sys.executable, "-m", "erc", "figures", run, command, f"--out={tmp_path}", "--vector=svg"]
+    done = subprocess.run(typed, capture_output=True, text=True, timeout=200, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "Training takes the rank correlation" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alignment.csv", "map.png", "map.svg"]
+    untrained = (tmp_path / "alignment.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[-2]
+    assert -1 <= float(untrained) <= 1

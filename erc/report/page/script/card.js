@@ -22,7 +22,7 @@ const tableOf = (caption, header, rows) => {
   const table = element("table"), body = table.createTBody(), head = table.createTHead().insertRow();
   table.createCaption().textContent = caption;
   table.caption.className = "unseen";
-  for (const text of header) head.append(element("th", text, { scope: "col" }));
+  for (const text of header) head.append(text ? element("th", text, { scope: "col" }) : element("td"));
   for (const [name, ...cells] of rows) {
     const row = body.insertRow();
     row.append(element("th", name, { scope: "row" }), ...cells.map((cell) => element("td", cell)));
