@@ -87,6 +87,7 @@ from .signal_build import (
 from .signal_features import (
     FEATURES as FEATURES,
     SIGNAL_OF_FEATURE as SIGNAL_OF_FEATURE,
+    dialogue_beats as dialogue_beats,
     dialogue_interval as dialogue_interval,
     segment_interval as segment_interval,
 )

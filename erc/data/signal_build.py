@@ -24,7 +24,7 @@ from erc.data.corpora import CORPORA, Corpus
 from erc.data.manifest import Shard
 from erc.data.options import SignalForm
 from erc.data.segments import BadSegment, Note
-from erc.data.signal_features import FEATURES, dialogue_features, dialogue_interval, segment_interval
+from erc.data.signal_features import FEATURES, dialogue_beats, dialogue_features, dialogue_interval, segment_interval
 from erc.data.signal_files import KINDS, MAX_SIGNAL_BYTES, SIGNALS, Recording, Signal, read_recording, signal_path
 from erc.data.signal_sequences import dialogue_sequences, stack_sequences
 
@@ -160,8 +160,9 @@ def _fill(
         entry["signal_reason"][s] = "" if place is not None else REASONS[3]
     if whole is None:
         return
-    measured = dialogue_features(signal, recording, whole, [place for _, place in there])
-    sequences = dialogue_sequences(signal, recording, whole, [place for _, place in there])
+    beats = dialogue_beats(recording, whole) if signal == "heart" else None
+    measured = dialogue_features(signal, recording, whole, [place for _, place in there], beats)
+    sequences = dialogue_sequences(signal, recording, whole, [place for _, place in there], beats)
     for k, (entry, _) in enumerate(there):
         entry["signal_sequence"][s] = sequences[k]
         entry["signal_mask"][s] = True

@@ -113,8 +113,20 @@ def window_of(segment: Interval, dialogue: Interval, min_seconds: float) -> Inte
     return start, start + min_seconds
 
 
+def dialogue_beats(recording: Recording, dialogue: Interval) -> Beats:
+    """Beats of a dialogue, from an electrocardiogram or from inter-beat intervals."""
+    time, value = recording.between(*dialogue)
+    if recording.kind == "ECG":
+        return Beats.from_ecg(time, value, recording.rate)
+    return Beats.from_intervals(time, value)
+
+
 def dialogue_features(
-    signal: Signal, recording: Recording, dialogue: Interval, segments: list[Interval]
+    signal: Signal,
+    recording: Recording,
+    dialogue: Interval,
+    segments: list[Interval],
+    known_beats: Beats | None = None,
 ) -> dict[str, np.ndarray]:
     """Features of one signal of segments of one dialogue.
 
@@ -123,17 +135,16 @@ def dialogue_features(
         recording: Of their speaker.
         dialogue: See ``dialogue_interval``.
         segments: See ``segment_interval``.
+        known_beats: ``dialogue_beats`` of them, where they were found before.
 
     Returns:
         (N,) for each feature of that signal, in its unit; NaN where it cannot be told.
     """
-    inside = (recording.time >= dialogue[0]) & (recording.time <= dialogue[1])
-    time, value = recording.time[inside], recording.value[inside]
+    time, value = recording.between(*dialogue)
     measures = _HEART if signal == "heart" else _LEVELS
     beats, responses = Beats.from_intervals(time[:0], value[:0]), (time[:0], value[:0])
     if signal == "heart":
-        is_ecg = recording.kind == "ECG"
-        beats = Beats.from_ecg(time, value, recording.rate) if is_ecg else Beats.from_intervals(time, value)
+        beats = dialogue_beats(recording, dialogue) if known_beats is None else known_beats
     elif signal == "eda":
         responses = skin_responses(time, value)
     found: dict[str, np.ndarray] = {}

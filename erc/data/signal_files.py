@@ -83,6 +83,11 @@ class Recording:
         """Number of samples."""
         return len(self.time)
 
+    def between(self, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+        """(L,) times and (L,) values of the samples between two times, both included."""
+        inside = (self.time >= start) & (self.time <= end)
+        return self.time[inside], self.value[inside]
+
 
 def signal_path(corpus: Corpus, folder: Path, signal: Signal, segment_id: str) -> Path:
     """File that holds a signal of the speaker of a segment.

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from erc.data.heart_beats import Beats
-from erc.data.signal_features import Interval
+from erc.data.signal_features import Interval, dialogue_beats
 from erc.data.signal_files import Recording, Signal
 
 SEQUENCE_RATE = 4
@@ -29,7 +29,11 @@ MAX_GAP = 2.0
 
 
 def dialogue_sequences(
-    signal: Signal, recording: Recording, dialogue: Interval, segments: list[Interval]
+    signal: Signal,
+    recording: Recording,
+    dialogue: Interval,
+    segments: list[Interval],
+    known_beats: Beats | None = None,
 ) -> list[np.ndarray]:
     """Normalised sequence of one signal for segments of one dialogue.
 
@@ -38,14 +42,14 @@ def dialogue_sequences(
         recording: Of their speaker.
         dialogue: See ``signal_features.dialogue_interval``.
         segments: See ``signal_features.segment_interval``.
+        known_beats: ``signal_features.dialogue_beats`` of them, where they were found before.
 
     Returns:
         (T,) float64 for each segment, its last step at the segment's end; NaN where not known.
     """
-    inside = (recording.time >= dialogue[0]) & (recording.time <= dialogue[1])
-    time, value = recording.time[inside], recording.value[inside]
-    if recording.kind == "ECG":
-        beats = Beats.from_ecg(time, value, recording.rate)
+    time, value = recording.between(*dialogue)
+    if signal == "heart":
+        beats = dialogue_beats(recording, dialogue) if known_beats is None else known_beats
         time, value = beats.time, beats.interval
     found = []
     for start, end in segments:

@@ -22,6 +22,7 @@ from erc.data import (
     Beats,
     Recording,
     Signal,
+    dialogue_beats,
     dialogue_interval,
     heart_rate,
     read_recording,
@@ -238,17 +239,14 @@ def _look_at_dialogue(survey: Survey, path: Path, recording: Recording, dialogue
     whole = dialogue_interval(recording, dialogue)
     if whole is None:
         return
-    inside = (recording.time >= whole[0]) & (recording.time <= whole[1])
-    time, value = recording.time[inside], recording.value[inside]
+    time, value = recording.between(*whole)
     name = f"{dialogue} in {path}"
     if recording.kind != "IBI" and (seconds := _longest_flat(time, value)) >= FLAT_SECONDS[recording.kind]:
         survey.flat.append(
             f"{name}: {seconds:.0f} s at {value[0]:g}" if np.ptp(value) == 0 else f"{name}: {seconds:.0f} s"
         )
     if recording.kind in ("ECG", "IBI"):
-        is_ecg = recording.kind == "ECG"
-        beats = Beats.from_ecg(time, value, recording.rate) if is_ecg else Beats.from_intervals(time, value)
-        _judge_heart(survey, name, beats, whole[1] - whole[0])
+        _judge_heart(survey, name, dialogue_beats(recording, whole), whole[1] - whole[0])
 
 
 def _judge_heart(survey: Survey, name: str, beats: Beats, seconds: float) -> None:

@@ -15,6 +15,7 @@ from .alignment import (
     mean_over_folds as mean_over_folds,
     present_emotions as present_emotions,
     relabelled as relabelled,
+    tested as tested,
 )
 from .bootstrap import (
     Interval as Interval,

@@ -79,12 +79,15 @@ def mantel(va: np.ndarray, vectors: np.ndarray, hard_label: np.ndarray) -> Mante
     Raises:
         ValueError: Lengths differ.
     """
-    k = len(present_emotions(np.asarray(hard_label)))
-    n_permutations = math.factorial(k) if k <= MAX_EXACT else N_SAMPLED
-    rho = relabelled(va, vectors, hard_label)
+    return tested(relabelled(va, vectors, hard_label), len(present_emotions(np.asarray(hard_label))))
+
+
+def tested(rho: np.ndarray, n_emotions: int) -> Mantel:
+    """Result of ``mantel`` from what ``relabelled`` returns for so many emotions."""
+    n_permutations = math.factorial(n_emotions) if n_emotions <= MAX_EXACT else N_SAMPLED
     if not len(rho):
-        return Mantel(np.nan, np.nan, k, n_permutations)
-    return Mantel(float(rho[0]), float((rho >= rho[0] - ROUNDING).mean()), k, n_permutations)
+        return Mantel(np.nan, np.nan, n_emotions, n_permutations)
+    return Mantel(float(rho[0]), float((rho >= rho[0] - ROUNDING).mean()), n_emotions, n_permutations)
 
 
 def relabelled(va: np.ndarray, vectors: np.ndarray, hard_label: np.ndarray) -> np.ndarray:

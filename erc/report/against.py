@@ -54,15 +54,8 @@ class Pair:
 
     def means(self, metric: str) -> tuple[float, float]:
         """Mean of each over the folds of both."""
-        a, b = (
-            float(
-                np.mean(
-                    [value for fold, value in zip(row.folds, row.values(metric), strict=True) if fold in self.folds]
-                )
-            )
-            for row in (self.a, self.b)
-        )
-        return a, b
+        a, b = (dict(zip(row.folds, row.values(metric), strict=True)) for row in (self.a, self.b))
+        return float(np.mean([a[fold] for fold in self.folds])), float(np.mean([b[fold] for fold in self.folds]))
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,13 @@ class Against:
         return text
 
 
-def compare_grids(folder: str | Path, against: str | Path, n_resamples: int = 2000, row: str | None = None) -> Against:
+def compare_grids(
+    folder: str | Path,
+    against: str | Path,
+    n_resamples: int = 2000,
+    row: str | None = None,
+    known_rows: list[Row] | None = None,
+) -> Against:
     """Compares every row of a grid with the row of the same name of another grid.
 
     Args:
@@ -92,6 +91,7 @@ def compare_grids(folder: str | Path, against: str | Path, n_resamples: int = 20
         against: Grid B, or a single run, which is subtracted.
         n_resamples: Resamples of the bootstrap.
         row: The row that the sentence is about; the one with the highest weighted F1 in grid A where not given.
+        known_rows: What ``load`` returns for grid A, where it was read before.
 
     Raises:
         FileNotFoundError: No cell of a grid is finished.
@@ -102,7 +102,7 @@ def compare_grids(folder: str | Path, against: str | Path, n_resamples: int = 20
             f"A grid is compared with another one: expected two folders, got {folder} twice. Name the other one."
         )
     names = _names(folder, against)
-    rows_a, rows_b = load(folder), load(against)
+    rows_a, rows_b = load(folder) if known_rows is None else known_rows, load(against)
     _check_corpora(rows_a, rows_b, names)
     by_name = {one.name: one for one in rows_b}
     pairs = [

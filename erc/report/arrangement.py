@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from dataclasses import astuple, dataclass, fields, replace
@@ -10,13 +11,37 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from erc.evaluation import Mantel, MeanMantel, as_same_length, mantel, mean_over_folds, relabelled
+from erc.evaluation import (
+    Mantel,
+    MeanMantel,
+    as_same_length,
+    mantel,
+    mean_over_folds,
+    present_emotions,
+    relabelled,
+    tested,
+)
 from erc.files import write_atomically
 from erc.labels import NO_LABEL
 from erc.report.finished_run import Run
 from erc.report.grid_results import Row
 from erc.report.projection import UMAP_NEIGHBOURS, Layout, NotDrawn, Projection, align_map, project
 from erc.report.rendering import NOT_DEFINED, Section, Table, ends_text, short, short_p
+
+
+@dataclass(frozen=True)
+class FoldArrangement:
+    """How the vectors of one fold of one row arrange the emotions."""
+
+    n_segments: int
+    space: Mantel
+    """In the space of the vectors."""
+    relabelled: np.ndarray
+    """(P,) rho of ``space`` under every relabelling of the emotions."""
+
+
+FoldArrangements = dict[str, dict[int, FoldArrangement]]
+"""By row's name and fold; folds whose run has no vectors are not there."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +124,11 @@ def alignment(va: np.ndarray, embedding: np.ndarray, hard_label: np.ndarray, pro
 
     va, embedding, hard_label = as_same_length(va=va, embedding=embedding, hard_label=hard_label)
     n_neighbours = min(UMAP_NEIGHBOURS, (len(va) - 1) // 2)  # defined below N / 2 only
-    found = [mantel(va, layout, hard_label).rho for layout in projection.layouts]
+    of_map = mantel(va, projection.xy, hard_label)
+    found = [of_map.rho if one is projection.xy else mantel(va, one, hard_label).rho for one in projection.layouts]
     return Alignment(
         space=mantel(va, embedding, hard_label),
-        map=mantel(va, projection.xy, hard_label),
+        map=of_map,
         map_range=(min(found), max(found)) if len(found) > 1 else None,
         trustworthiness=float(trustworthiness(embedding, projection.xy, n_neighbors=n_neighbours)),
         disparity=align_map(projection.xy, va, hard_label)[1],
@@ -140,7 +166,24 @@ def vectors(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-def alignments(rows: list[Row], row: Row, layout: Layout = "pca") -> Alignments:
+def fold_arrangements(rows: list[Row]) -> FoldArrangements:
+    """How every run's vectors arrange the emotions. The lowest seed stands for a fold; a run without vectors is left out.
+
+    Raises:
+        ValueError: The vectors of a run are damaged, or not of the segments of its ``predictions.csv``.
+    """
+    found: FoldArrangements = {}
+    for row in tqdm(rows, desc="arrangement", unit="row", disable=None):
+        for fold, run in row.first_seed().items():
+            with contextlib.suppress(FileNotFoundError, NotDrawn):
+                va, embedding, hard = vectors(run)
+                rho = relabelled(va, embedding, hard)
+                space = tested(rho, len(present_emotions(hard)))
+                found.setdefault(row.name, {})[fold] = FoldArrangement(len(va), space, rho)
+    return found
+
+
+def alignments(rows: list[Row], row: Row, layout: Layout = "pca", known: FoldArrangements | None = None) -> Alignments:
     """Alignment of every row and fold, and a map of each fold of one row.
 
     Each fold has its own network, hence its own space of vectors and its own map. The lowest seed stands for a fold. A run
@@ -150,31 +193,26 @@ def alignments(rows: list[Row], row: Row, layout: Layout = "pca") -> Alignments:
         rows: Finished rows.
         row: The one of them that is mapped.
         layout: See ``project``.
+        known: ``fold_arrangements`` of the rows; computed where None.
 
     Raises:
         FileNotFoundError: A run of ``row`` has no ``embeddings.npz``.
         NotDrawn: A fold of ``row`` has too few segments or emotions.
         ValueError: The vectors of a run are not of the segments of its ``predictions.csv``, or an unknown layout.
     """
-    found, maps = [], {}
-    cells = [(one, fold, run) for one in rows for fold, run in one.first_seed().items()]
-    for one, fold, run in tqdm(cells, desc="alignment", unit="fold", disable=None):
-        try:
-            va, embedding, hard = vectors(run)
-        except FileNotFoundError:
-            if one is row:
-                raise
-            continue
-        space = mantel(va, embedding, hard)
-        line = AlignmentRow(one.name, fold, len(va), space.n_emotions, space.rho, space.p_value)
-        if one is row:
-            maps[fold] = _mapped(run, va, embedding, hard, layout)
-            line = _with_map(line, maps[fold])
-        found.append(line)
+    known = fold_arrangements(rows) if known is None else known
+    maps = {fold: _mapped(run, layout) for fold, run in row.first_seed().items()}
+    found = []
+    for one in rows:
+        for fold, arranged in known.get(one.name, {}).items():
+            space = arranged.space
+            line = AlignmentRow(one.name, fold, arranged.n_segments, space.n_emotions, space.rho, space.p_value)
+            found.append(_with_map(line, maps[fold]) if one is row else line)
     return Alignments(found, maps)
 
 
-def _mapped(run: Run, va: np.ndarray, embedding: np.ndarray, hard: np.ndarray, layout: Layout) -> Mapped:
+def _mapped(run: Run, layout: Layout) -> Mapped:
+    va, embedding, hard = vectors(run)
     trained = project(embedding, layout)
     numbers = alignment(va, embedding, hard, trained)
     before = run.untrained_embeddings
@@ -206,16 +244,19 @@ def write_alignments(path: str | Path, rows: list[AlignmentRow]) -> None:
     write_atomically(Path(path), stream.getvalue())
 
 
-def arrangements(rows: list[Row]) -> dict[str, MeanMantel]:
-    """By row's name, the mean rho of its folds in the space of the vectors; rows without vectors or ratings are left out."""
-    found = {}
-    for row in tqdm(rows, desc="arrangement", unit="row", disable=None):
-        try:
-            by_fold = [relabelled(*vectors(run)) for run in row.first_seed().values()]
-        except (FileNotFoundError, NotDrawn):
-            continue
-        found[row.name] = mean_over_folds(by_fold)
-    return found
+def arrangements(rows: list[Row], known: FoldArrangements | None = None) -> dict[str, MeanMantel]:
+    """By row's name, the mean rho of its folds in the space of the vectors; a row that lacks the vectors of a fold is left out.
+
+    Args:
+        rows: Finished rows.
+        known: ``fold_arrangements`` of the rows; computed where None.
+    """
+    known = fold_arrangements(rows) if known is None else known
+    return {
+        row.name: mean_over_folds([known[row.name][fold].relabelled for fold in row.folds])
+        for row in rows
+        if set(row.folds) == set(known.get(row.name, {}))
+    }
 
 
 def arrangement_section(rows: list[Row], found: dict[str, MeanMantel]) -> Section | None:

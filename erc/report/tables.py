@@ -22,7 +22,7 @@ from textwrap import fill
 from erc.evaluation import Intervals
 from erc.files import write_atomically
 from erc.report.against import Against, compare_grids
-from erc.report.arrangement import arrangement_section, arrangements
+from erc.report.arrangement import FoldArrangements, arrangement_section, arrangements, fold_arrangements
 from erc.report.comparisons import compare_rows, corrected, intervals, named_rows
 from erc.report.coverage import coverage_text
 from erc.report.grid_results import (
@@ -87,6 +87,8 @@ class GridTables:
     """Content of ``table.tex``: the main table of reading ``selected``, with its intervals."""
     intervals: dict[str, dict[str, Intervals]]
     """Of each row by its name, and of each metric."""
+    arrangements: FoldArrangements
+    """How the vectors arrange the emotions, of each row and fold."""
 
 
 def write_tables(
@@ -108,8 +110,9 @@ def write_tables(
         ValueError: ``reference`` is not a finished row, the cells are not of one set of options, data and protocol, or rows
             were not scored on the same segments.
     """
-    other = compare_grids(folder, against, n_resamples) if against else None
-    return save_tables(folder, make_tables(load(folder), reference, n_resamples), other)
+    rows = load(folder)
+    other = compare_grids(folder, against, n_resamples, known_rows=rows) if against else None
+    return save_tables(folder, make_tables(rows, reference, n_resamples), other)
 
 
 def tables_and_left_out(folder: str | Path, width: int | None = None) -> tuple[str, dict[str, str]]:
@@ -177,6 +180,7 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
         ValueError: ``reference`` is not a finished row, or rows were not scored on the same segments.
     """
     base = choose_row(rows, reference, "reference")
+    arranged = fold_arrangements(rows)
     # a corpus of which no fold has a segment has no table
     corpora = sorted({name for result in _results(rows) for name in result["selected"]["metrics_by_corpus"]})
     numbers = Numbers(
@@ -188,7 +192,7 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
         distributions={row.name: distributions_of(row) for row in rows},
         humans=humans_of(rows),
         halves=halves_of(rows),
-        arrangements=arrangements(rows),
+        arrangements=arrangements(rows, arranged),
     )
     sections = _reading_sections(rows, numbers.intervals)
     for corpus in corpora if len(corpora) > 1 else []:
@@ -196,8 +200,8 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
         sections.append(Section(f"{corpus} alone, reading `selected`", [], [table], "statistics"))
     by_group = group_section(rows)
     sections += [*([by_group] if by_group else []), *_statistics_sections(numbers, n_resamples)]
-    arranged = arrangement_section(rows, numbers.arrangements)
-    sections += [arranged] if arranged else []
+    of_arrangements = arrangement_section(rows, numbers.arrangements)
+    sections += [of_arrangements] if of_arrangements else []
     other_code = other_code_note(rows)
     if other_code:
         sections.append(Section("Notes", [other_code], [], "statistics"))
@@ -207,7 +211,7 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
     marks += [f"**{left_out}**"] if left_out else []
     latex = to_paper(numbers, _grid_name(rows), [trained_on_text(rows).strip(), scope, left_out, other_code])
     found = Document(_grid_name(rows), [*_preamble(rows), scope, *marks], sections)
-    return GridTables(found, to_csv(numbers), latex, numbers.intervals)
+    return GridTables(found, to_csv(numbers), latex, numbers.intervals, arranged)
 
 
 def save_tables(folder: str | Path, tables: GridTables, other: Against | None = None) -> str:

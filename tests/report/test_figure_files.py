@@ -19,7 +19,7 @@ from sklearn.metrics import confusion_matrix
 
 from erc.evaluation import alignment
 from erc.report import arrangement, grid_results
-from erc.report.figures import corpus_overview, curves, drawing, embedding_map, over_folds, spec, style
+from erc.report.figures import curves, drawing, embedding_map, over_folds, spec, style
 from erc.report.figures.spec import GridView
 
 NAMES = ("map", "peakl", "confusion", "f1", "calibration", "predictions", "curves", "folds", "corpus")
@@ -277,7 +277,7 @@ def test_corpus_figure_is_of_the_data_set_that_the_run_names(corpora, cache_dir,
     config = {"dataset": dataset, "protocol": "paper", "dataloader": {"collate": {"max_samples": 24_000}}}
     (run_dir / "config.yaml").write_text(yaml.safe_dump(config))
     run = next(iter(grid_results.load(tmp_path)[0].runs.values()))
-    table, cut = corpus_overview.corpus_table(run)
+    table, cut = spec.corpus_table(run)
     assert cut == 1.5 and set(table["corpus"]) == {"kemdy20"} and set(table["fold"]) == set(range(5))
     listing = {path.stem: path.stat().st_size for path in (corpora / "KEMDy20_v1_1" / "wav").rglob("*.wav")}
     assert len(table) == len(listing)

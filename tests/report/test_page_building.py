@@ -21,7 +21,7 @@ from erc.data import KEMD
 from erc.datasets import HF_KEMD
 from erc.evaluation import predictions as evaluation_predictions, rater_reference
 from erc.report import grid_results, raters, rendering
-from erc.report.figures import corpus_overview
+from erc.report.figures import spec
 from erc.report.page import explorer as page_explorer, media as page_media, sections as page_sections
 from erc.synthetic import corpora
 
@@ -157,7 +157,7 @@ def test_all_parts_of_a_page_are_of_the_one_data_set_of_the_run(sample_grid, tmp
     config["dataset"]["num_data"] = 40
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     row = grid_results.load(grid)[0]
-    table, _ = corpus_overview.corpus_table(next(iter(row.runs.values())))
+    table, _ = spec.corpus_table(next(iter(row.runs.values())))
     assert len(table) == 40
     note = page_sections.raters_section(row, 20).paragraphs[0]
     assert sum(int(n) for n in re.findall(r"(\d+) segments", note)) == 40

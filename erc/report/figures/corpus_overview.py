@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from erc.data import NO_SPLIT
 from erc.labels import NO_LABEL, LabelSpace, has_votes
 from erc.report.figures.matrix import label_columns
 from erc.report.figures.spec import FigureSpec, GridView
@@ -37,7 +35,6 @@ from erc.report.figures.style import (
     short_names,
     styled,
 )
-from erc.report.finished_run import Run
 from erc.report.rendering import number_text
 
 LETTERS_IN_LINE = 45
@@ -258,31 +255,13 @@ def finding_of(table: pd.DataFrame, emotions: tuple[str, ...]) -> str:
     return f"{text}; all raters agree on {100 * (most == total).mean():.0f} % of the segments, and {100 * tied:.0f} % are tied."
 
 
-def corpus_table(run: Run) -> tuple[pd.DataFrame, float | None]:
-    """Segments of a run's data set without its split, for ``draw_corpus``; and where the run's inputs end, in seconds.
-
-    Raises:
-        FileNotFoundError: The configuration or the corpora are not there.
-    """
-    from erc.data import SAMPLE_RATE
-
-    segments = run.dataset(validation_fold=NO_SPLIT, on_bad_segment="skip", protocol="paper")
-    names = ["corpus", "session", "speaker", "segment_id", "votes", "hard_label", "is_tied", "n_samples"]
-    table = segments.ds.select_columns(names).to_pandas()
-    table["fold"] = segments.folds()
-    table["seconds"] = table["n_samples"] / SAMPLE_RATE
-    config = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
-    max_samples = config["dataloader"]["collate"]["max_samples"]
-    return table, None if max_samples is None else max_samples / SAMPLE_RATE
-
-
 def _from_grid(grid: GridView) -> Figure:
-    table, cut_seconds = corpus_table(next(iter(grid.runs.values())))
+    table, cut_seconds = grid.corpus
     return draw_corpus(table, grid.label_space, cut_seconds, grid.note, grid.width_mm)
 
 
 def _finding(grid: GridView) -> str:
-    table, _ = corpus_table(next(iter(grid.runs.values())))
+    table, _ = grid.corpus
     return finding_of(table, grid.label_space.emotions)
 
 

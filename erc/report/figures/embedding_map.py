@@ -191,7 +191,7 @@ def _shown_fold(grid: GridView) -> int:
 def _from_grid(grid: GridView) -> Figure:
     found, shown = grid.alignments, _shown_fold(grid)
     mapped = found.maps[shown]
-    over_folds = arrangements([grid.row])[grid.row.name] if len(found.maps) > 1 else None
+    over_folds = arrangements([grid.row], grid.arrangements)[grid.row.name] if len(found.maps) > 1 else None
     which = f"fold {shown}" + (" (median F1)" if grid.fold is None and len(grid.runs) > 1 else "")
     table = grid.runs[shown].predictions
     unplaced = int((~table["is_tied"].astype(bool)).sum()) - len(mapped.va)

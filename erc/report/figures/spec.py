@@ -13,14 +13,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from erc.data import NO_SPLIT
 from erc.evaluation import Intervals
 from erc.labels import NO_LABEL, LabelSpace
-from erc.report.arrangement import Alignments, alignments
+from erc.report.arrangement import Alignments, FoldArrangements, alignments, fold_arrangements
 from erc.report.comparisons import intervals
 from erc.report.figures.style import SYNTHETIC_REMARK, WIDTHS_MM, Width
 from erc.report.finished_run import Run
 from erc.report.grid_results import Row, is_synthetic
 from erc.report.projection import Layout, NotDrawn
+from erc.training import read_config
 
 
 @dataclass
@@ -35,6 +37,7 @@ class GridView:
         layout: Of the map, see ``projection.project``.
         width: ``column`` (84 mm in print) or ``page`` (174 mm).
         known_intervals: What ``intervals`` returns for each row, by its name, where that was computed before.
+        known_arrangements: The same of ``fold_arrangements``.
 
     Raises:
         ValueError: ``width`` is neither.
@@ -47,6 +50,7 @@ class GridView:
     layout: Layout = "pca"
     width: Width = "page"
     known_intervals: dict[str, dict[str, Intervals]] | None = None
+    known_arrangements: FoldArrangements | None = None
 
     def __post_init__(self) -> None:
         if self.width not in WIDTHS_MM:
@@ -125,9 +129,36 @@ class GridView:
         return self.untied["hard_label"].to_numpy(), self.probs.argmax(axis=1)
 
     @cached_property
+    def arrangements(self) -> FoldArrangements:
+        """How every run's vectors arrange the emotions; errors as ``arrangement.fold_arrangements``."""
+        return fold_arrangements(self.rows) if self.known_arrangements is None else self.known_arrangements
+
+    @cached_property
+    def corpus(self) -> tuple[pd.DataFrame, float | None]:
+        """``corpus_table`` of the pictured row."""
+        return corpus_table(next(iter(self.runs.values())))
+
+    @cached_property
     def alignments(self) -> Alignments:
         """Alignment of every row and fold, with a map of each pictured run; errors as ``arrangement.alignments``."""
-        return alignments(self.rows, self.row, self.layout)
+        return alignments(self.rows, self.row, self.layout, self.arrangements)
+
+
+def corpus_table(run: Run) -> tuple[pd.DataFrame, float | None]:
+    """Segments of a run's data set without its split, for figure "corpus"; and where the run's inputs end, in seconds.
+
+    Raises:
+        FileNotFoundError: The configuration or the corpora are not there.
+    """
+    from erc.data import SAMPLE_RATE
+
+    segments = run.dataset(validation_fold=NO_SPLIT, on_bad_segment="skip", protocol="paper")
+    names = ["corpus", "session", "speaker", "segment_id", "votes", "hard_label", "is_tied", "n_samples"]
+    table = segments.ds.select_columns(names).to_pandas()
+    table["fold"] = segments.folds()
+    table["seconds"] = table["n_samples"] / SAMPLE_RATE
+    max_samples = read_config(run.folder)["dataloader"]["collate"]["max_samples"]
+    return table, None if max_samples is None else max_samples / SAMPLE_RATE
 
 
 @dataclass(frozen=True)

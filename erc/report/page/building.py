@@ -82,7 +82,7 @@ def build(
             bar.set_postfix_str(following)
 
         bar.set_postfix_str("tables")
-        other = compare_grids(runs, against, n_resamples, row) if against else None
+        other = compare_grids(runs, against, n_resamples, row, rows) if against else None
         tables = make_tables(rows, n_resamples=n_resamples)
         # a run folder stays as the run left it
         save_tables(target if is_single_run(runs) else runs, tables, other)
@@ -91,9 +91,7 @@ def build(
         if with_media:
             add_media(explorer, chosen, max_audio_mb, seed=seed, on_fold=lambda fold: done(f"media of fold {fold}"))
         bar.set_postfix_str("figures")
-        grid = GridView(
-            rows, chosen, n_resamples=n_resamples, layout=layout, width=width, known_intervals=tables.intervals
-        )
+        grid = GridView(rows, chosen, None, n_resamples, layout, width, tables.intervals, tables.arrangements)
         drawn = draw_all(grid, target / "figures", on_figure=lambda one: bar.set_postfix_str(one.name), for_page=True)
         done("raters")
         sections = [*([other.section] if other else []), raters_section(chosen, n_resamples)]
