@@ -31,6 +31,7 @@ ORDER = [
     "evaluation",
     "training",
     "inference",
+    "robustness",
     "synthetic",
 ] + ["doctor", "report", "configuration", "export", "app", "grid", "__main__"]
 """Rooms in the order in which the data flows: folders, and files that are a room of their own."""
@@ -91,6 +92,7 @@ WITHIN = {
     + ["diagnosis", "segment_lists", "terminal", "commands"],
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],
+    "robustness": ["sounds", "words", "conditions", "scoring", "table"],
     "app": ["texts", "limits", "pictures", "page", "server", "commands"],
     "export": ["parity", "onnx", "card", "checkpoint", "commands"],
     "configuration": ["values", "buildable", "check", "hydra_tree", "start"],
