@@ -69,6 +69,8 @@ WITHIN = {
         "spectrogram",
         "pooling",
         "fusion",
+        "signal_encoder",
+        "missing",
         "heads",
         "emotion_model",
         "configuration",
