@@ -70,6 +70,8 @@ WITHIN = {
         "spectrogram",
         "pooling",
         "fusion",
+        "signal_encoder",
+        "missing",
         "heads",
         "emotion_model",
         "configuration",

@@ -3,6 +3,7 @@ from .emotion_model import EmotionModel as EmotionModel, Prediction as Predictio
 from .encoders import AudioEncoder as AudioEncoder, Encoder as Encoder, TextEncoder as TextEncoder
 from .exporting import export_program as export_program
 from .fine_tuning import build_model as build_model, saved_model as saved_model
+from .missing import MissingModalities as MissingModalities
 from .places import MODEL as MODEL, model_folder as model_folder, predict_command as predict_command
 from .pretrained import load_feature_extractor as load_feature_extractor, load_tokenizer as load_tokenizer
 from .processor import EmotionProcessor as EmotionProcessor
@@ -14,5 +15,6 @@ from .saving import (
     load_processors as load_processors,
     save_model as save_model,
 )
+from .signal_encoder import SignalEncoder as SignalEncoder
 from .spectrogram import SpectrogramEncoder as SpectrogramEncoder
 from .transcription import DEFAULT_TRANSCRIBER as DEFAULT_TRANSCRIBER, Transcriber as Transcriber

@@ -22,6 +22,7 @@ from erc.model.emotion_model import EmotionModel
 from erc.model.pretrained import quiet_transformers
 from erc.model.processor import EmotionProcessor
 from erc.model.recognition_model import EmotionRecognitionModel
+from erc.model.signal_encoder import SignalEncoder
 from erc.model.spectrogram import SpectrogramEncoder
 
 WEIGHTS = "model.safetensors"
@@ -96,11 +97,15 @@ def config_of(
     for modality, encoder in model.encoders.items():
         if isinstance(encoder, SpectrogramEncoder):
             encoders["spectrogram"] = encoder.options
+        elif isinstance(encoder, SignalEncoder):
+            encoders["signals"] = encoder.options
         else:
             encoders[f"{modality}_config"] = _plain(encoder.model.config)
     return EmotionModelConfig(
         **encoders,
         fusion=model.fusion_options,
+        modality_dropout=model.missing.dropout,
+        learned_missing=sorted(model.missing.replacements),
         label_space=model.label_space.to_json(),
         max_samples=max_samples,
         max_tokens=max_tokens,

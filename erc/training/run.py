@@ -35,7 +35,14 @@ from erc.evaluation import (
 )
 from erc.files import write_atomically
 from erc.model import MODEL, predict_command, save_model
-from erc.training.assembly import build, load_processors, load_selected, make_views, write_missing_corpora
+from erc.training.assembly import (
+    build,
+    check_signals,
+    load_processors,
+    load_selected,
+    make_views,
+    write_missing_corpora,
+)
 from erc.training.classical import EgemapsSVM
 from erc.training.facts import training_facts
 from erc.training.history import EpochHistory
@@ -101,6 +108,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     write_missing_corpora(parts["synthetic"])
     # first what fails fast: a data set may take many minutes to build
     classical = make_classical(parts, config)
+    check_signals(parts, config)
     processors = load_processors(config) if classical is None else {}
     train, valid, test = make_views(parts["dataset"], config)
     identity = identify(config, train.fingerprint)
