@@ -100,6 +100,21 @@ def test_removing_a_modality_that_the_model_does_not_read_changes_not_one_bit(ru
     assert not np.array_equal(clean["pred_va"], read["pred_va"])
 
 
+def test_a_removed_modality_has_no_influence_whatever_its_values_are(run, view):
+    """The same words with another sound give the same predictions once the sound is removed."""
+    model = ConditionedModel(run, read_config(run), view, "cpu")
+    removed = next(one for one in conditions() if one.name == "no_audio")
+
+    def backwards(row, material):
+        return row | {"waveform": row["waveform"][::-1].copy()}
+
+    noisy = Condition("x", "X", "audio", backwards, removes=True)
+    material = material_of(view.ds, 42)
+    first, second = (model.predict(one, material)[0] for one in (removed, noisy))
+    assert np.array_equal(first["emotion_probs"], second["emotion_probs"])
+    assert np.array_equal(first["pred_va"], second["pred_va"])
+
+
 class Killed(Exception):
     """Stands for a kill."""
 
