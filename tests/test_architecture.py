@@ -112,7 +112,9 @@ WITHIN = {
         "against",
         "tables",
         "raters",
+        "robustness_tables",
         "figures",
+        "robustness_command",
         "page",
     ],
 }

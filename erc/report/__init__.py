@@ -11,6 +11,8 @@
     against.py        two grids: differences of their rows of the same name
     tables.py         all tables -> one document; table.md, table.csv, table.tex
     raters.py         how far the raters of a corpus agree
+    robustness_tables.py   robustness.csv of finished runs -> a section and a sentence
+    robustness_command.py  ``python -m erc robustness``
     projection.py     vectors in front of the heads -> a map in two dimensions
     arrangement.py    whether the vectors arrange the emotions as the raters do
     figures/          one file per figure

@@ -8,6 +8,7 @@ from .group_tables import groups_of as groups_of
 from .page.building import build as build
 from .raters import agreement as agreement, show_raters as show_raters
 from .rendering import Table as Table, ends_text as ends_text, short as short, table_to_markdown as table_to_markdown
+from .robustness_command import robustness as robustness
 from .tables import (
     PROTOCOLS as PROTOCOLS,
     compare_table as compare_table,

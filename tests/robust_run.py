@@ -1,4 +1,4 @@
-"""A finished run of one epoch on small corpora, and its robustness, for all tests of this folder."""
+"""A finished run of one epoch on small corpora, and its robustness, for the tests of robustness."""
 
 from __future__ import annotations
 
