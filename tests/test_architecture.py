@@ -105,6 +105,8 @@ WITHIN = {
         "coverage",
         "comparisons",
         "single_tables",
+        "modalities",
+        "notes",
         "group_tables",
         "table_files",
         "against",

@@ -41,6 +41,9 @@ class SignalEncoder(Encoder):
         ValueError: ``form`` is None: the data hold no signals.
     """
 
+    center: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(
         self,
         form: SignalForm | None,
@@ -78,7 +81,8 @@ class SignalEncoder(Encoder):
         Args:
             features: (N, 11) in their units, NaN where not known. A feature that no segment has stays as it is.
         """
-        for k, column in enumerate(features.astype(np.float64).T):
+        column: np.ndarray
+        for k, column in enumerate(np.asarray(features, dtype=np.float64).T):
             known = column[np.isfinite(column)]
             if len(known):
                 self.center[k] = float(known.mean())
