@@ -97,7 +97,7 @@ class SignalEncoder(Encoder):
         is_step = mask.any(dim=2)  # (B, T)
         real = is_step.unsqueeze(1)  # (B, 1, T)
         # a step without any signal is 0 before each convolution, be it padding or a gap
-        hidden = torch.where(real, self.input(torch.cat([values, known], dim=2).transpose(1, 2)), 0.0)
+        hidden = torch.where(real, self.input(torch.cat([values * known, known], dim=2).transpose(1, 2)), 0.0)
         for convolution in self.convolutions:
             hidden = torch.where(real, hidden + self.dropout(nn.functional.gelu(convolution(hidden))), 0.0)
         return hidden.transpose(1, 2), is_step

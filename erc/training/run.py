@@ -177,7 +177,7 @@ def _told(result: dict, run_dir: Path, is_cell: bool, modalities: tuple[str, ...
     print(f"Result:     {run_dir / 'result.json'}")
     if not is_cell:  # the end of a grid says it of all cells
         print(f"To see it:  python -m erc report {shlex.quote(str(run_dir))} --out=report")
-        if modalities:
+        if {"audio", "text"} & set(modalities):
             print(f"To use it:  {predict_command(run_dir, modalities)}")
     sys.stdout.flush()
     return result
