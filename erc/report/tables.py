@@ -35,6 +35,7 @@ from erc.report.grid_results import (
     left_out_text,
     load,
     metrics_of,
+    trained_part_text,
 )
 from erc.report.group_tables import group_section
 from erc.report.rendering import Document, Section, Table, short_p, table_to_markdown, table_to_text, to_markdown
@@ -261,17 +262,16 @@ def _preamble(rows: list[Row]) -> list[str]:
 
 
 def trained_on_text(rows: list[Row]) -> str:
-    """Which corpora each fold was trained on and reports, where they are not the same; else empty."""
+    """Which part of the encoders was trained if not all, and on which corpora if others than those that are reported."""
+    part = trained_part_text(rows)
     if not any(result.get("trained_on") for result in _results(rows)):
-        return ""
-    of_fold = {
-        result[
-            "fold"
-        ]: f"Fold {result['fold']} is trained on {', '.join(result.get('trained_on') or result['corpora'])} and reports "
-        f"{', '.join(result['corpora'])}"
-        for result in _results(rows)
-    }
-    return f" {'. '.join(text for _, text in sorted(of_fold.items()))}."
+        return part
+    corpora = {one["fold"]: (one.get("trained_on") or one["corpora"], one["corpora"]) for one in _results(rows)}
+    of_folds = [
+        f"Fold {fold} is trained on {', '.join(there)} and reports {', '.join(here)}"
+        for fold, (there, here) in sorted(corpora.items())
+    ]
+    return f"{part} {'. '.join(of_folds)}."
 
 
 def _scope(rows: list[Row], n_resamples: int) -> str:
