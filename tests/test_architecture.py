@@ -65,6 +65,7 @@ WITHIN = {
     "model": [
         "places",
         "pretrained",
+        "layer_cut",
         "encoders",
         "spectrogram",
         "pooling",

@@ -101,6 +101,7 @@ def test_every_yaml_is_reached_by_an_option():
         ["target=hard", "loss.emotion.weighting=batch", "dataset.exclude=none"],
         ["dataset.dataset_name=kemdy20", "dataset.transcript=clean", "dataset.on_bad_segment=skip"],
         ["encoders.audio.lora_rank=8", "encoders.text.lora_rank=8", "trainer.precision=bf16-mixed"],
+        ["encoders.audio.train_last=3", "encoders.text.train_last=0"],
         ["encoders.text.name=/path/to/text_encoder", "encoders.audio.name=/path/to/audio_encoder"],
         ["trainer.devices=2", "+trainer.strategy=ddp"],
         ["callbacks.early_stopping.patience=3", "ckpt_path=outputs/last.ckpt"],

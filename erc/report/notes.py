@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from erc.report.grid_results import Row
+from erc.report.grid_results import Row, trained_part_text
 from erc.report.single_tables import fullest, has_several_folds, has_several_seeds
 
 PROTOCOLS = {
@@ -61,17 +61,16 @@ def preamble(rows: list[Row]) -> list[str]:
 
 
 def trained_on_text(rows: list[Row]) -> str:
-    """Which corpora each fold was trained on and reports, where they are not the same; else empty."""
+    """Which part of the encoders was trained if not all, and on which corpora if others than those that are reported."""
+    part = trained_part_text(rows)
     if not any(result.get("trained_on") for result in results_of(rows)):
-        return ""
-    of_fold = {
-        result[
-            "fold"
-        ]: f"Fold {result['fold']} is trained on {', '.join(result.get('trained_on') or result['corpora'])} and reports "
-        f"{', '.join(result['corpora'])}"
-        for result in results_of(rows)
-    }
-    return f" {'. '.join(text for _, text in sorted(of_fold.items()))}."
+        return part
+    corpora = {one["fold"]: (one.get("trained_on") or one["corpora"], one["corpora"]) for one in results_of(rows)}
+    of_folds = [
+        f"Fold {fold} is trained on {', '.join(there)} and reports {', '.join(here)}"
+        for fold, (there, here) in sorted(corpora.items())
+    ]
+    return f"{part} {'. '.join(of_folds)}."
 
 
 def scope_text(rows: list[Row], n_resamples: int) -> str:

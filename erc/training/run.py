@@ -44,7 +44,7 @@ from erc.training.assembly import (
     write_missing_corpora,
 )
 from erc.training.classical import EgemapsSVM
-from erc.training.facts import training_facts
+from erc.training.facts import trained_layers, training_facts
 from erc.training.history import EpochHistory
 from erc.training.identity import Identity, identify, versions, without_ignored
 from erc.training.lightning_module import EmotionModule
@@ -148,7 +148,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     )
     seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
     facts = names | make_facts(config, identity, train, valid, test) | {"seconds": round(seconds, 2)}
-    facts["target_options"] = data.collate.target_options
+    facts |= {"target_options": data.collate.target_options, "train_last": trained_layers(module.model)}
     result = _write_result(run_dir, train, test, gathered, history.rows, epoch, facts)
     drop_checkpoints(run_dir, is_cell=config["resume"] is True)
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
