@@ -14,5 +14,6 @@ from .saving import (
     load_processors as load_processors,
     save_model as save_model,
 )
+from .sizes import encoder_config as encoder_config, saved_encoder_config as saved_encoder_config
 from .spectrogram import SpectrogramEncoder as SpectrogramEncoder
 from .transcription import DEFAULT_TRANSCRIBER as DEFAULT_TRANSCRIBER, Transcriber as Transcriber
