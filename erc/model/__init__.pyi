@@ -22,5 +22,6 @@ from .saving import (
     save_model as save_model,
 )
 from .signal_encoder import SignalEncoder as SignalEncoder
+from .sizes import encoder_config as encoder_config, saved_encoder_config as saved_encoder_config
 from .spectrogram import SpectrogramEncoder as SpectrogramEncoder
 from .transcription import DEFAULT_TRANSCRIBER as DEFAULT_TRANSCRIBER, Transcriber as Transcriber
