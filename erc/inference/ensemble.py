@@ -35,7 +35,8 @@ class Ensemble:
 
     Attributes:
         label_space: Of all of them.
-        modalities: What they read: ``audio``, ``text`` or both.
+        modalities: What they read of a recording: ``audio``, ``text`` or both.
+        reads_signals: Whether one of them was trained with bio-signals, which nobody gives here.
         max_samples: Longest audio that the training of each of them read, at 16 kHz.
         training: Facts of the first one's training; see ``EmotionModelConfig``.
 
@@ -46,13 +47,14 @@ class Ensemble:
     def __init__(self, models: list[SavedModel], device: str = "cpu") -> None:
         first = models[0].config
         self.label_space: LabelSpace = first.labels
-        self.modalities: tuple[str, ...] = tuple(models[0].model.emotion_model.encoders)
+        self.modalities: tuple[str, ...] = models[0].speech_modalities
+        self.reads_signals = any("signals" in one.model.emotion_model.encoders for one in models)
         for i, one in enumerate(models[1:], start=2):
             if differing := self.label_space.differences(one.config.labels):
                 raise ValueError(
                     f"Models are averaged over one label space: model {i} differs from the first in {'; '.join(differing)}."
                 )
-            if (modalities := tuple(one.model.emotion_model.encoders)) != self.modalities:
+            if (modalities := one.speech_modalities) != self.modalities:
                 raise ValueError(
                     f"Models that are averaged read the same: the first reads {' and '.join(self.modalities)}, model {i} reads "
                     f"{' and '.join(modalities)}."

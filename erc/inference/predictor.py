@@ -288,6 +288,10 @@ class Predictor:
             sound = item["sound"]
             seconds = stretches[0][0][1] - stretches[0][0][0] if item["is_windowed"] else sound.seconds
             notes += on_the_sound(sound.rate, seconds, item["is_silent"], self.training, item["is_windowed"])
+        if self._ensemble.reads_signals:
+            notes.append(
+                "The model was trained with bio-signals; here it uses what it learned for segments without them."
+            )
         answer["notes"] = notes + on_the_prediction(answer["entropy"], self.label_space.n_emotions, self.training)
         if keeps:
             answer["embedding"] = whole.embedding.astype(np.float32)

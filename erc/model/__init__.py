@@ -2,6 +2,8 @@
 
     places.py         where saved models lie, and how one is used
     pretrained.py     loads encoders, tokenizers and feature extractors; the ``tiny`` ones
+    layer_cut.py      the cut through an encoder: frozen below, trained above
+    sizes.py          how large an encoder is, found without its weights and without the network
     encoders.py       waveform or tokens -> sequence and mask
     spectrogram.py    waveform -> sequence and mask, without pre-trained weights
     pooling.py        sequence and mask -> vector

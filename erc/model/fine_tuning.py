@@ -11,8 +11,8 @@ from erc.model.emotion_model import EmotionModel, arguments_of
 from erc.model.encoders import AudioEncoder, Encoder, TextEncoder
 from erc.model.fusion.base import Fusion
 from erc.model.heads import Heads
-from erc.model.places import model_folder
 from erc.model.missing import ModalityDropout
+from erc.model.places import model_folder
 from erc.model.saving import load_model
 from erc.model.signal_encoder import SignalEncoder
 

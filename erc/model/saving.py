@@ -44,6 +44,21 @@ class SavedModel(NamedTuple):
         """Feature extractor and tokenizer, as ``erc.data.InputCollator`` names them."""
         return _by_name(self.processor)
 
+    @property
+    def speech_modalities(self) -> tuple[str, ...]:
+        """Which of ``audio`` and ``text`` the model reads: what a recording and its transcript give.
+
+        Raises:
+            ValueError: None of them: the model reads bio-signals alone.
+        """
+        found = tuple(name for name in self.model.emotion_model.encoders if name != "signals")
+        if not found:
+            raise ValueError(
+                "A model that is used on recordings reads audio or text: this one reads bio-signals alone. Score it on its corpus "
+                "(python evaluate.py), or use a fusion of three modalities."
+            )
+        return found
+
 
 def _by_name(processor: EmotionProcessor) -> dict[str, Any]:
     return {"feature_extractor": processor.feature_extractor, "tokenizer": processor.tokenizer}

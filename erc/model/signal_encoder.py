@@ -41,6 +41,9 @@ class SignalEncoder(Encoder):
         ValueError: ``form`` is None: the data hold no signals.
     """
 
+    center: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(
         self,
         form: SignalForm | None,
@@ -78,7 +81,8 @@ class SignalEncoder(Encoder):
         Args:
             features: (N, 11) in their units, NaN where not known. A feature that no segment has stays as it is.
         """
-        for k, column in enumerate(features.astype(np.float64).T):
+        column: np.ndarray
+        for k, column in enumerate(np.asarray(features, dtype=np.float64).T):
             known = column[np.isfinite(column)]
             if len(known):
                 self.center[k] = float(known.mean())
@@ -93,7 +97,7 @@ class SignalEncoder(Encoder):
         is_step = mask.any(dim=2)  # (B, T)
         real = is_step.unsqueeze(1)  # (B, 1, T)
         # a step without any signal is 0 before each convolution, be it padding or a gap
-        hidden = torch.where(real, self.input(torch.cat([values, known], dim=2).transpose(1, 2)), 0.0)
+        hidden = torch.where(real, self.input(torch.cat([values * known, known], dim=2).transpose(1, 2)), 0.0)
         for convolution in self.convolutions:
             hidden = torch.where(real, hidden + self.dropout(nn.functional.gelu(convolution(hidden))), 0.0)
         return hidden.transpose(1, 2), is_step

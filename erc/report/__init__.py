@@ -6,7 +6,9 @@
     coverage.py       what intervals and p values were measured to do, in sentences
     comparisons.py    intervals and differences of rows
     single_tables.py  each table of a grid as a value
+    modalities.py     what each modality adds
     group_tables.py   metrics by speaker's sex and by kind of speech
+    notes.py          the sentences above the tables
     table_files.py    table.csv and table.tex
     against.py        two grids: differences of their rows of the same name
     tables.py         all tables -> one document; table.md, table.csv, table.tex

@@ -44,7 +44,7 @@ from erc.training.assembly import (
     write_missing_corpora,
 )
 from erc.training.classical import EgemapsSVM
-from erc.training.facts import training_facts
+from erc.training.facts import trained_layers, training_facts
 from erc.training.history import EpochHistory
 from erc.training.identity import Identity, identify, versions, without_ignored
 from erc.training.lightning_module import EmotionModule
@@ -148,7 +148,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     )
     seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
     facts = names | make_facts(config, identity, train, valid, test) | {"seconds": round(seconds, 2)}
-    facts["target_options"] = data.collate.target_options
+    facts |= {"target_options": data.collate.target_options, "train_last": trained_layers(module.model)}
     result = _write_result(run_dir, train, test, gathered, history.rows, epoch, facts)
     drop_checkpoints(run_dir, is_cell=config["resume"] is True)
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
@@ -177,7 +177,7 @@ def _told(result: dict, run_dir: Path, is_cell: bool, modalities: tuple[str, ...
     print(f"Result:     {run_dir / 'result.json'}")
     if not is_cell:  # the end of a grid says it of all cells
         print(f"To see it:  python -m erc report {shlex.quote(str(run_dir))} --out=report")
-        if modalities:
+        if {"audio", "text"} & set(modalities):
             print(f"To use it:  {predict_command(run_dir, modalities)}")
     sys.stdout.flush()
     return result
