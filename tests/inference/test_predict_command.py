@@ -75,6 +75,22 @@ def test_a_table_keeps_its_rows_and_gets_its_predictions(segments, models, predi
     assert sorted(os.listdir(tmp_path)) == ["in", f"out.{ending}"]
 
 
+def test_contributions_are_columns_of_a_table_and_lines_of_a_file(sounds, models, predictor, tmp_path, capsys):
+    with pytest.raises(SystemExit):  # c.mp3 and long.wav have no words
+        folder(str(sounds), str(tmp_path / "out.csv"), model=str(models / "both"), contributions=True)
+    found = written(tmp_path / "out.csv").set_index("file")
+    expected = predictor(sounds / "a.wav", "정말 좋아요", return_contributions=True)
+    for modality, added in expected["contributions"].items():
+        for name, value in added.items():
+            assert float(found.loc["a.wav", f"contribution_{modality}_{name}"]) == pytest.approx(value, abs=1e-5)
+    assert (found.loc["c.mp3"].filter(like="contribution") == "").all()
+    capsys.readouterr()
+    file(str(sounds / "a.wav"), model=str(models / "both"), text="정말 좋아요", contributions=True)
+    added = expected["contributions"]["text"]
+    line = f"text adds to {expected['emotions'][0]['label']} {added['score']:+.3f}, valence {added['valence']:+.2f}"
+    assert line in capsys.readouterr().out
+
+
 def test_a_link_that_leads_out_of_the_folder_is_refused(segments, models, tmp_path):
     soundfile.write(tmp_path / "outside.wav", speech(), 16_000)
     (segments.parent / "inside.wav").symlink_to(tmp_path / "outside.wav")
