@@ -77,7 +77,8 @@ class Condition:
 def conditions(with_transcriber: bool = False) -> list[Condition]:
     """Every condition, in the order of the table; the last one only where there is a recogniser."""
     found = [Condition(CLEAN, "Clean")]
-    found += [Condition(f"no_{one}", f"Without {one}", one, removes=True) for one in ("audio", "text", "signals")]
+    for modality, words in (("audio", "audio"), ("text", "text"), ("signals", "bio-signals")):
+        found.append(Condition(f"no_{modality}", f"Without {words}", modality, removes=True))
     for snr in SNRS_DB:
         found.append(Condition(f"white_noise_{snr}", f"White noise, {snr} dB", "audio", partial(_white, snr)))
     for snr in SNRS_DB:

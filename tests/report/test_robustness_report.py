@@ -56,7 +56,7 @@ def test_the_table_has_every_condition_and_says_what_is_not_read(effects):
     ]  # fmt: skip
     lines = {line[0]: line[1:] for line in table.rows}
     assert len(lines) == 18
-    assert lines["Without signals"] == ["not read", ""] * 3 + ["–"]
+    assert lines["Without bio-signals"] == ["not read", ""] * 3 + ["–"]
     assert lines["Clean"] == [".600", "", ".400", "", ".700", "", "–"]
     one = next(one for one in effects if (one.condition, one.metric) == ("babble_0", "ccc_valence"))
     assert lines["Babble, 0 dB"][4:6] == [

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from saved_models import save_tiny, tiny_model
 
+from erc.data import FEATURES, KEMD
+from erc.model import AudioEncoder, EmotionModel, SignalEncoder, TextEncoder
+from erc.model.fusion import Concat3
 from erc.robustness import conditions, score_conditions, scoring
 from erc.robustness.conditions import Condition
 from erc.robustness.scoring import ConditionedModel, material_of
@@ -52,7 +57,7 @@ def test_a_recogniser_is_as_wrong_as_is_told(scored, view, recogniser):
 
 
 def test_a_change_is_a_function_of_seed_and_segment_alone(view):
-    rows = {row["segment_id"]: row for row in view.ds.with_format("numpy", dtype=None)}
+    rows = {row["segment_id"]: row for row in view.ds.with_format("numpy", dtype=None).select(range(12))}
     backwards = view.ds.select(range(len(view) - 1, -1, -1))
     material = material_of(view.ds, 42)
     again = {name: material_of(backwards, 42) for name in rows}  # everything is made anew
@@ -86,6 +91,15 @@ def test_predictions_do_not_depend_on_the_batches(run, view, scored):
         assert gathered["pred_va"] == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_run_in_half_precision_is_scored_in_half_precision(run, view, scored):
+    config = read_config(run)
+    config["trainer"]["precision"] = "bf16-mixed"
+    gathered, _ = ConditionedModel(run, config, view, "cpu").predict(scored[0].condition, material_of(view.ds, 42))
+    table = scored[0].table.set_index("segment_id").loc[gathered["segment_id"]]
+    off = np.abs(gathered["pred_va"] - table[["pred_valence", "pred_arousal"]].to_numpy()).max()
+    assert 1e-5 < off < 0.05
+
+
 @pytest.mark.parametrize(("fusion", "unread"), [("text_only", "audio"), ("audio_only", "text"), ("concat", "signals")])
 def test_removing_a_modality_that_the_model_does_not_read_changes_not_one_bit(run, view, tmp_path, fusion, unread):
     save_tiny(tmp_path / "model", tiny_model(fusion), max_samples=16_000)
@@ -113,6 +127,24 @@ def test_a_removed_modality_has_no_influence_whatever_its_values_are(run, view):
     first, second = (model.predict(one, material)[0] for one in (removed, noisy))
     assert np.array_equal(first["emotion_probs"], second["emotion_probs"])
     assert np.array_equal(first["pred_va"], second["pred_va"])
+
+
+def test_bio_signals_are_removed_where_the_model_reads_them(run, view, tmp_path):
+    rng = np.random.default_rng(0)
+    encoders = {"audio": partial(AudioEncoder, "tiny"), "text": partial(TextEncoder, "tiny")}
+    encoders["signals"] = partial(SignalEncoder, form="features", hidden_dim=8)
+    reads = EmotionModel(encoders, partial(Concat3, projection_dim=8, hidden_dim=8), KEMD)
+    save_tiny(tmp_path / "model", reads, max_samples=16_000)
+    found = {}
+    for name in ("one", "other"):
+        ds = view.ds.add_column("signal_features", rng.normal(size=(len(view), len(FEATURES))).tolist())
+        with_signals = SimpleNamespace(ds=ds, signals="features")
+        model = ConditionedModel(tmp_path, read_config(run), with_signals, "cpu")
+        for condition in (one for one in conditions() if one.name in ("clean", "no_signals")):
+            found[name, condition.name], _ = model.predict(condition, material_of(view.ds, 42))
+    assert model.modalities == ("audio", "text", "signals")
+    assert not np.array_equal(found["one", "clean"]["pred_va"], found["other", "clean"]["pred_va"])
+    assert np.array_equal(found["one", "no_signals"]["pred_va"], found["other", "no_signals"]["pred_va"])
 
 
 class Killed(Exception):
