@@ -64,6 +64,8 @@ class Result(_Strict):
     seed: Count
     n_threads: Annotated[int, Field(ge=1)] | None = None
     """None in a result of before the number was an option."""
+    precision: str | None = None
+    """None without a network, and in a result of before it was written down."""
     corpora: list[str]
     trained_on: list[str] | None = None
     """None where they are the same corpora."""
