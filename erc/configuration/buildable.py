@@ -69,6 +69,9 @@ _SHARE_OR_COUNT = _COUNT | Annotated[float, Interval(gt=0, le=1)]
 
 RANGES: dict[str, dict[str, Any]] = {
     "Trainer": {
+        "precision": Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
+        | Literal["32", "bf16", "16", "64", 32, 16, 64]
+        | None,
         "max_epochs": _COUNT,
         "min_epochs": _COUNT | None,
         "max_steps": Literal[-1] | _COUNT,

@@ -7,7 +7,7 @@ A schedule is a function of the optimizer and of the number of steps of the whol
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt, Interval
@@ -25,6 +25,7 @@ def build_optimizer(
     weight_decay: Annotated[float, Ge(0)] = 1e-6,
     eps: Annotated[float, Gt(0)] = 1e-8,
     betas: tuple[Share, Share] = (0.9, 0.999),
+    fused: bool | Literal["auto"] = "auto",
 ) -> torch.optim.AdamW:
     """AdamW with one learning rate per part of the model.
 
@@ -37,6 +38,8 @@ def build_optimizer(
         weight_decay: Decoupled weight decay.
         eps: Added to the denominator.
         betas: Decay rates of the two moments.
+        fused: Whether one kernel updates all parameters: some ten times faster on a CPU, and other last digits. auto: on a
+            CPU and on a CUDA device.
 
     Raises:
         ValueError: A prefix matches no parameter, or a trainable parameter has no prefix or several.
@@ -64,6 +67,7 @@ def build_optimizer(
         weight_decay=weight_decay,
         eps=eps,
         betas=(betas[0], betas[1]),
+        fused=all(p.device.type in ("cpu", "cuda") for p in parameters.values()) if fused == "auto" else fused,
     )
 
 
