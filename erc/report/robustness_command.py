@@ -11,7 +11,7 @@ from erc.report.figures.style import SYNTHETIC_REMARK, WIDTHS_MM, Width
 from erc.report.finished_run import Run
 from erc.report.grid_results import Row, is_single_run, is_synthetic, load
 from erc.report.rendering import Document, Section, table_to_text, to_markdown
-from erc.report.robustness_tables import TITLE, finding_of, notes_of, robustness_table
+from erc.report.robustness_tables import TITLE, finding_of, notes_of, robustness_table, run_title
 from erc.report.tables import SYNTHETIC_NOTE
 from erc.robustness import default_out, effects_of, score_conditions, write_effects
 
@@ -56,13 +56,13 @@ def robustness(
         scored = score_conditions(one.folder, target, transcriber, seed, device)
         effects = effects_of(scored, one.label_space, n_resamples)
         write_effects(target, effects)
-        title = f"{row.name}, fold {one.result['fold']}, seed {one.result['seed']}"
+        title = run_title(row.title, one)
         table, finding = robustness_table(effects, ""), finding_of(effects)
         marks = [SYNTHETIC_NOTE] if is_synthetic([row]) else []
         section = Section(title, [*filter(None, [finding]), *notes_of([one]), *marks], [table], "statistics")
         write_atomically(target / "robustness.md", to_markdown(Document(TITLE, [], [section])))
         note = SYNTHETIC_REMARK if is_synthetic([row]) else ""
-        save(draw_robustness(effects, note, WIDTHS_MM[width]), target / "robustness", vector)
+        save(draw_robustness(effects, title, note, WIDTHS_MM[width]), target / "robustness", vector)
         files = f"{target / 'robustness'}.csv, .md, .png, .{vector}"
         told += [title, "", table_to_text(table), *filter(None, ["", finding]), f"Written: {files}", ""]
     return "\n".join(told).strip()

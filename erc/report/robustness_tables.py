@@ -27,6 +27,11 @@ def effects_of_run(run: Run) -> list[Effect]:
     return read_effects(default_out(run.folder))
 
 
+def run_title(row: str, run: Run) -> str:
+    """Which run it is, among those of its row."""
+    return f"{row}, fold {run.result['fold']}, seed {run.result['seed']}"
+
+
 def shown_metrics(effects: Sequence[Effect]) -> dict[str, str]:
     """Titles of the metrics that are shown, by metric, as far as the corpus has them."""
     found = {one.metric for one in effects}
@@ -47,10 +52,7 @@ def robustness_section(rows: Sequence[Row]) -> Section | None:
     found = [(row, run, effects) for row, run in runs if (effects := effects_of_run(run))]
     if not found:
         return None
-    tables = [
-        robustness_table(effects, f"{row.title}, fold {run.result['fold']}, seed {run.result['seed']}")
-        for row, run, effects in found
-    ]
+    tables = [robustness_table(effects, run_title(row.title, run)) for row, run, effects in found]
     sentences = [one for row, run, effects in found if (one := finding_of(effects))] if len(found) == 1 else []
     return Section(TITLE, [*sentences, *notes_of([run for _, run, _ in found])], tables, "statistics")
 

@@ -65,7 +65,7 @@ def all_figures(rng, n, note, scale=1, width_mm=style.PAGE_MM):
         "curves": curves.draw_curves(histories, dict.fromkeys(range(5), 3), "valid/accuracy", LONG_TITLE, **look),
         "folds": over_folds.draw_folds(fold_values(rng, 3 if n < 200 else 9), **look),
         "corpus": corpus_overview.draw_corpus(corpus(rng, n), KEMD, 7.0, **look),
-        "robustness": robustness.draw_robustness(robustness_effects(rng), **look),
+        "robustness": robustness.draw_robustness(robustness_effects(rng), f"{LONG_TITLE}, fold 4, seed 42", **look),
     }
 
 

@@ -130,7 +130,7 @@ def test_the_command_writes_table_and_figure_and_leaves_the_run_as_it_is(run, ou
     text = (out / "robustness.md").read_text(encoding="utf-8")
     for line in robustness_table(effects, "").rows:
         assert f"| {' | '.join(line)} |" in text and line[0] in told
-    assert "say nothing about people" in text and "_peakl, fold 4, seed 42" in text
+    assert "say nothing about people" in text and ", PeakL (1/5 folds), fold 4, seed 42" in text
 
 
 def test_of_a_grid_the_runs_of_one_fold_are_chosen(grid, tmp_path):
