@@ -96,7 +96,7 @@ WITHIN = {
     + ["diagnosis", "segment_lists", "terminal", "commands"],
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],
-    "robustness": ["sounds", "words", "conditions", "scoring", "table"],
+    "robustness": ["effects", "sounds", "words", "conditions", "scoring", "table"],
     "app": ["texts", "limits", "pictures", "page", "server", "commands"],
     "export": ["parity", "onnx", "card", "checkpoint", "commands"],
     "plan": [

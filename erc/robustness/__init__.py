@@ -2,11 +2,12 @@
 
 Comes in: a run folder. Goes out: predictions under each condition, and ``robustness.csv``: every metric beside the clean one.
 
+    effects.py     a metric under a condition; robustness.csv, written and read
     sounds.py      a waveform -> the same one with noise, in a room, clipped, or as a telephone carries it
     words.py       a transcript -> one with missing or wrong words
     conditions.py  the list of conditions, and what each of them changes
     scoring.py     the run's model reads its reported fold under each condition
-    table.py       predictions -> metrics and paired differences; robustness.csv
+    table.py       predictions -> metrics and paired differences
 
 Convention: what is drawn for a segment is a function of (seed, segment), whatever it is batched with.
 """

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from erc.robustness.effects import CLEAN
 from erc.robustness.sounds import (
     Voices,
     add_noise,
@@ -24,8 +25,6 @@ from erc.robustness.sounds import (
     white_noise,
 )
 from erc.robustness.words import drop_words, replace_words
-
-CLEAN = "clean"
 
 SNRS_DB = (20, 10, 0)
 """Signal-to-noise ratios."""

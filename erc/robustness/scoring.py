@@ -53,12 +53,6 @@ class Scored(NamedTuple):
     """Of the words that the model read, against the transcripts; None where the condition leaves the words."""
 
 
-def default_out(run: str | Path) -> Path:
-    """Where the robustness of a run is kept: a folder beside it, because a run folder stays as it is."""
-    run = Path(run).absolute()
-    return run.with_name(f"{run.name}-robustness")
-
-
 def score_conditions(
     run: str | Path,
     out: str | Path,

@@ -1,4 +1,4 @@
-"""Predictions under each condition -> every metric, and its paired difference to the clean one; ``robustness.csv``.
+"""Predictions under each condition -> every metric, and its paired difference to the clean one.
 
 Conventions: difference = condition minus clean, on the same segments. Its 95 % interval is the paired bootstrap over dialogues
 (``erc.evaluation.paired_bootstrap``), which holds the trained model fixed. It is not corrected for the number of conditions.
@@ -7,12 +7,8 @@ Tied segments are left out, as in every other table.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,33 +21,9 @@ from erc.evaluation import (
     moment_sums,
     paired_bootstrap,
 )
-from erc.files import write_atomically
 from erc.labels import NO_LABEL, LabelSpace
-from erc.robustness.conditions import CLEAN
+from erc.robustness.effects import CLEAN, Effect
 from erc.robustness.scoring import Scored
-
-FILE = "robustness.csv"
-
-
-@dataclass(frozen=True)
-class Effect:
-    """One metric under one condition: a line of ``robustness.csv``. Numbers are NaN where they are not defined."""
-
-    condition: str
-    title: str
-    modality: str
-    """The one that the condition changes; empty for ``clean``."""
-    is_read: bool
-    """Whether the model reads that modality; where it does not, the figures are those of ``clean``."""
-    metric: str
-    value: float
-    difference: float
-    """To ``clean``."""
-    low: float
-    """Ends of its 95 % interval."""
-    high: float
-    word_error_rate: float
-    """Of the words that the model read; NaN where the condition leaves the words."""
 
 
 def effects_of(scored: Sequence[Scored], space: LabelSpace, n_resamples: int = 2000) -> list[Effect]:
@@ -116,38 +88,3 @@ def _sums(table: pd.DataFrame, name: str, space: LabelSpace) -> ClusterSums:
 
 def _dialogues(table: pd.DataFrame) -> np.ndarray:
     return (table["corpus"] + ":" + table["dialogue"]).to_numpy()
-
-
-# --- robustness.csv ---------------------------------------------------------------------------------------------------
-def write_effects(folder: Path, found: Sequence[Effect]) -> None:
-    """Writes ``robustness.csv`` in full precision."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([one.name for one in fields(Effect)])
-    writer.writerows(astuple(one) for one in found)
-    write_atomically(folder / FILE, stream.getvalue())
-
-
-def read_effects(folder: Path) -> list[Effect]:
-    """``robustness.csv`` as it was written; empty where there is none.
-
-    Raises:
-        ValueError: The file is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return []
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [_effect(line) for line in csv.DictReader(file)]
-    except (KeyError, TypeError, ValueError) as err:
-        raise ValueError(
-            f"{FILE} must be as it was written: {path} is damaged ({type(err).__name__}: {err}). Remove it, and start python -m erc "
-            "robustness again: finished conditions are not scored again."
-        ) from err
-
-
-def _effect(line: dict[str, str]) -> Effect:
-    numbers = [float(line[name]) for name in ("value", "difference", "low", "high", "word_error_rate")]
-    is_read = {"True": True, "False": False}[line["is_read"]]
-    return Effect(line["condition"], line["title"], line["modality"], is_read, line["metric"], *numbers)

@@ -177,6 +177,8 @@ def test_after_a_kill_the_command_goes_on_and_scores_no_condition_again(run, out
 
 
 def test_predictions_of_something_else_are_not_gone_on_with(run, out, scored, tmp_path):
+    without = score_conditions(run, out)  # nothing is scored again, and the recogniser is remembered
+    assert [one.condition.name for one in without] == [one.condition.name for one in scored[:-1]]
     with pytest.raises(FileExistsError, match=r"holds others \(seed\)"):
         score_conditions(run, out, seed=43)
     with pytest.raises(FileExistsError, match=r"holds others \(transcriber\)"):
