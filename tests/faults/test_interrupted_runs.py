@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -78,9 +79,9 @@ def test_a_run_that_is_stopped_in_an_epoch_is_finished_by_the_command_that_it_pr
         (command,) = re.findall(r"^    python train\.py (.*)$", told, re.MULTILINE)
         again = shlex.split(command)
         assert again == [*options, "resume=auto"]
-    done = start(again)
-    text = done.communicate(timeout=280)[0]
-    assert done.returncode == 0, text
+    done = run_program("train.py", *again)
+    text = done.stdout
+    assert done.returncode == 0, done.stderr
     assert "Going on from" in text and f"epoch {N_EPOCHS}/{N_EPOCHS}" in text and "epoch 1/" not in text
     (path,) = results(runs)  # in the folder of the run that was stopped
     history = json.loads(path.read_text(encoding="utf-8"))["history"]
