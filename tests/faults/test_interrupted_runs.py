@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +69,8 @@ def test_a_run_that_is_stopped_in_an_epoch_is_finished_by_the_command_that_it_pr
     assert results(tmp_path) == []
     if number == signal.SIGKILL:
         assert process.returncode == -number
+        (last,) = runs.rglob("last.ckpt")
+        assert torch.load(last, weights_only=True)["epoch"] >= 1  # whole, whenever the kill came
         again = [*options, "resume=auto"]
     else:
         assert process.returncode == 128 + number

@@ -1,4 +1,7 @@
-"""A run from the command line, as real processes: its files, its errors, what it keeps to itself, and being killed."""
+"""A run from the command line, as real processes: its files, its errors, and what it keeps to itself.
+
+Being stopped and killed: faults/test_interrupted_runs.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import functools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -207,41 +209,6 @@ def test_the_debug_preset_learns_eight_segments_by_heart(corpora, cache_dir, tmp
     assert len(losses) == 60 and losses[-1] < 0.3 * losses[0]
     told = [float(line.split("train loss ")[1].split()[0]) for line in done.stdout.splitlines() if "train loss" in line]
     assert told == [round(loss, 3) for loss in losses]
-
-
-# --- being killed -----------------------------------------------------------------------------------------------------
-@pytest.mark.slow
-def test_a_run_that_is_killed_leaves_no_result_and_goes_on_where_it_was(corpora, cache_dir, tmp_path):
-    # SIGTERM and Ctrl-C: faults/test_interrupted_runs.py
-    run_dir = tmp_path / "run"
-    endless = ["trainer.max_epochs=1000", "callbacks.early_stopping.patience=1000", "scheduler=none"]
-    process = subprocess.Popen(
-        [sys.executable, *command(corpora, cache_dir, run_dir, *endless)],
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        for line in process.stdout:  # until two epochs are done
-            if line.startswith("epoch 2/"):
-                break
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=120)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode != 0, "a script that goes on after a run must see that it did not finish"
-    assert not (run_dir / "result.json").exists()
-    checkpoint = torch.load(run_dir / "last.ckpt", weights_only=True)  # whole, whenever the kill came
-    n_done = checkpoint["epoch"] + 1
-    go_on = [*endless[1:], f"trainer.max_epochs={n_done + 1}", f"ckpt_path={run_dir / 'last.ckpt'}"]
-    done = run_program(*command(corpora, cache_dir, run_dir, *go_on))
-    assert done.returncode == 0, done.stderr
-    history = result_of(run_dir)["history"]
-    assert [row["epoch"] for row in history] == list(range(n_done + 1))
-    assert history[-1]["step"] == (n_done + 1) * history[0]["step"]  # no step lost, none taken twice
 
 
 # --- parts of it, in this process -------------------------------------------------------------------------------------
