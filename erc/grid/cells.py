@@ -37,6 +37,7 @@ class Size(NamedTuple):
 
 EXPERIMENTS = {
     "paper": Size("paper", "", jobs=1),
+    "frozen": Size("frozen", "", jobs=1),
     "demo": Size("demo_grid", "small/"),
     "scratch": Size("scratch", "small/"),
     "emodb": Size("emodb", "small/", rows=ONE_LABEL_ROWS),
