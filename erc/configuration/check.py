@@ -171,15 +171,15 @@ def _unfit_target(target: Any) -> list[str]:
 def _unfit_encoders(config: dict) -> list[str]:
     """Complaints about encoders that are told in two ways what is trained of them, and about a cache for no frozen layers."""
     encoders, dataloader = config.get("encoders"), config.get("dataloader")
+    cache = dataloader.get("cache") if isinstance(dataloader, dict) else None
     given = encoders.items() if isinstance(encoders, dict) else ()
     nodes = {name: options for name, options in given if isinstance(options, dict)}
     found = {name: cut_complaint(options) for name, options in nodes.items()}
     complaints = [f"encoders.{name}: {complaint}" for name, complaint in found.items() if complaint]
-    has_cache = isinstance(dataloader, dict) and dataloader.get("cache") is not None
-    if has_cache and all(options.get("train_last") is None for options in nodes.values()):
+    if cache is not None and all(options.get("train_last") is None for options in nodes.values()):
         complaints.append(
             f"dataloader.cache: it holds what frozen layers give: expected encoders.audio.train_last or encoders.text.train_last "
-            f"beside {dataloader['cache']!r}, got null for each"
+            f"beside {cache!r}, got null for each"
         )
     return complaints
 

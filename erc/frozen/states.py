@@ -212,7 +212,7 @@ def _compute_missing(one: _Encoder, store: StateStore) -> None:
 def _check_room(one: _Encoder, folder: Path, n_segments: int, n_bytes: int) -> None:
     """Says how many bytes will be written; raises an OSError if the disk has no room for them."""
     print(
-        f"Frozen layers of the {one.modality} encoder: {n_segments:,} segments are computed once, {n_bytes / 1e6:,.1f} MB in {folder}.",
+        f"Frozen layers of the {one.modality} encoder: {n_segments:,} segments are computed once, {n_bytes:,} bytes in {folder}.",
         flush=True,
     )
     needed, free = int(n_bytes * 1.02) + 50_000_000, shutil.disk_usage(folder).free
