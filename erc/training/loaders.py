@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from erc.data import Collator, InputCollator, LengthBucketSampler
 from erc.datasets import SegmentDataset
+from erc.frozen import StateKind
 
 
 class SegmentData(pl.LightningDataModule):
@@ -39,6 +40,8 @@ class SegmentData(pl.LightningDataModule):
         num_workers: Processes that prepare batches; 0 prepares them in the training process.
         pool_batches: See ``LengthBucketSampler``.
         timeout_seconds: Longest wait for a batch of a worker, in seconds; then an error is raised.
+        cache: Format of the hidden states that are read from disk in the place of audio and text; the program puts them into
+            ``collate`` (``cached_inputs.py``). None for none.
 
     Raises:
         ValueError: A size is out of its range.
@@ -55,6 +58,7 @@ class SegmentData(pl.LightningDataModule):
         num_workers: Annotated[int, Ge(0)] = 0,
         pool_batches: Annotated[int, Ge(1)] = 50,
         timeout_seconds: Annotated[int, Ge(1)] = 300,
+        cache: StateKind | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or num_workers < 0 or pool_batches < 1:
@@ -64,7 +68,7 @@ class SegmentData(pl.LightningDataModule):
             )
         self.train, self.valid, self.test, self.collate, self.seed = train, valid, test, collate, seed
         self.batch_size, self.num_workers, self.pool_batches = batch_size, num_workers, pool_batches
-        self.timeout_seconds = timeout_seconds
+        self.timeout_seconds, self.cache = timeout_seconds, cache
         self._lengths = {id(part): part.ds.with_format("numpy")["n_samples"][:] for part in (train, valid, test)}
 
     def train_dataloader(self) -> DataLoader:
