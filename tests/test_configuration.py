@@ -134,6 +134,14 @@ def test_a_misspelt_option_is_named_with_what_was_meant(config, path, hint):
     assert f"{path}: " in found and "has no such option" in found and hint in found
 
 
+def test_two_options_for_what_is_trained_of_an_encoder_are_named(config):
+    change(config, "encoders.audio.train_last", 0)
+    check_config(config, TOP_LEVEL)
+    change(config, "encoders.audio.freeze", True)
+    found = complaint_about(config)
+    assert "encoders.audio: train_last says alone" in found and "got freeze=True" in found
+
+
 def test_a_misspelt_top_level_option_is_named(config):
     config["sed"] = 1
     found = complaint_about(config)

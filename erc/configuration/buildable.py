@@ -15,6 +15,7 @@ BUILDABLE = {
     "encoders": {
         "erc.model.encoders.AudioEncoder",
         "erc.model.encoders.TextEncoder",
+        "erc.model.signal_encoder.SignalEncoder",
         "erc.model.spectrogram.SpectrogramEncoder",
     },
     "fusion": {"erc.model.fusion.*", "erc.training.classical.EgemapsSVM"},
@@ -23,6 +24,7 @@ BUILDABLE = {
         "erc.model.emotion_model.EmotionModel",  # runs of before there was build_model
         "erc.model.encoders.AudioEncoder",
         "erc.model.encoders.TextEncoder",
+        "erc.model.signal_encoder.SignalEncoder",
         "erc.model.spectrogram.SpectrogramEncoder",
         "erc.model.fusion.*",
         "erc.training.classical.EgemapsSVM",

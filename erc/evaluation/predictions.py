@@ -179,6 +179,7 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
             - target_options: options of the label kind, a value for each; left out where it has none
             - groups: ``SegmentDataset.groups`` of the reported segments; may be left out
             - n_threads: CPU threads of the process; may be left out where they are not known
+            - train_last: number of layers that are trained of each pre-trained encoder, None for all; left out where all are
             - precision: what the network computed in, such as 32-true; may be left out
             - versions, seconds, peak_memory_mb
 
@@ -195,6 +196,7 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
         **{key: facts[key] for key in ("experiment", "fusion", "target", "fold", "protocol", "seed", "corpora")},
         **({"target_options": facts["target_options"]} if facts.get("target_options") else {}),
         **{key: facts.get(key) for key in ("n_threads", "precision")},
+        **({"train_last": facts["train_last"]} if facts.get("train_last") else {}),
         "label_space": space.to_json(),
         "n_folds": facts["n_folds"],
         "is_synthetic": bool(facts["is_synthetic"]),

@@ -11,6 +11,7 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
     epoch_bar.py         the progress bar of a run on a terminal
     checkpoints.py       checkpoints that are whole or not there
     loggers.py           loggers that may fail without ending the run
+    encoder_files.py     the files of an encoder in a directory -> one hash
     identity.py          options, data and code that decide a result, and their fingerprint
     read_back.py         the files of a run folder, read back: valid, damaged or of another run
     grid_identity.py     what all cells of a grid share

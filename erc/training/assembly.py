@@ -62,6 +62,8 @@ def build(
     data = parts["dataloader"](train, valid, test, collate=collate, seed=config["seed"])
     model = parts["model"](label_space=train.label_space)
     check_lengths(model, collate.max_tokens)
+    if train.signals == "features" and not config["model"].get("init_from"):
+        normalise_signals(model, train)
     optim = fitting_optimizer(parts["optim"], config["trainer"])
     module = EmotionModule(model, parts["loss"], optim, parts["scheduler"], config["seed"])
     trainer = make_trainer(parts, config["protocol"])
@@ -143,6 +145,27 @@ def check_lengths(model: EmotionModel, max_tokens: int) -> None:
             f"The text encoder must have a position for every token: it has {room}, dataloader.collate.max_tokens is "
             f"{max_tokens}. Set dataloader.collate.max_tokens={room}."
         )
+
+
+def check_signals(parts: dict, config: dict) -> None:
+    """Raises ValueError if the fusion reads bio-signals and the data set is to have none."""
+    modalities = getattr(getattr(parts["fusion"], "func", None), "modalities", ())
+    if "signals" not in modalities or config["dataset"].get("signals"):
+        return
+    has_option = "signals" in config["dataset"]
+    advice = "dataset.signals=features or dataset.signals=sequence" if has_option else "dataset=kemdy, which has them"
+    raise ValueError(
+        f"A fusion that reads bio-signals needs them in the data: expected {advice}, got a data set without. Set that, or "
+        "choose a fusion without signals."
+    )
+
+
+def normalise_signals(model: EmotionModel, train: SegmentDataset) -> None:
+    """Gives the encoder of bio-signals, if there is one, mean and deviation of the features over the training segments."""
+    if "signals" not in model.encoders:
+        return
+    encoder: Any = model.encoders["signals"]
+    encoder.normalise_by(np.asarray(train.ds.with_format("numpy")["signal_features"][:]))
 
 
 def make_trainer(parts: dict, protocol: Protocol) -> pl.Trainer:

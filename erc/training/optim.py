@@ -72,12 +72,16 @@ def build_optimizer(
 
 
 def named_parameters(model: EmotionModel) -> dict[str, nn.Parameter]:
-    """Parameters of the model in its own order, named by part: ``audio.model.encoder.layers.0.attention.q_proj.weight``."""
+    """Parameters of the model in its own order, named by part: ``audio.model.encoder.layers.0.attention.q_proj.weight``.
+
+    What is learned in place of a missing modality belongs to the fusion: ``fusion.missing.audio``.
+    """
     by_part = {
         parameter: f"{part}.{name}"
         for part, module in model.parts().items()
         for name, parameter in module.named_parameters()
     }
+    by_part |= {vector: f"fusion.missing.{name}" for name, vector in model.missing.replacements.items()}
     return {by_part.get(parameter, name): parameter for name, parameter in model.named_parameters()}
 
 

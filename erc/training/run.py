@@ -35,9 +35,16 @@ from erc.evaluation import (
 )
 from erc.files import write_atomically
 from erc.model import MODEL, predict_command, save_model
-from erc.training.assembly import build, load_processors, load_selected, make_views, write_missing_corpora
+from erc.training.assembly import (
+    build,
+    check_signals,
+    load_processors,
+    load_selected,
+    make_views,
+    write_missing_corpora,
+)
 from erc.training.classical import EgemapsSVM
-from erc.training.facts import training_facts
+from erc.training.facts import trained_layers, training_facts
 from erc.training.history import EpochHistory
 from erc.training.identity import Identity, identify, versions, without_ignored
 from erc.training.lightning_module import EmotionModule
@@ -103,6 +110,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     write_missing_corpora(parts["synthetic"])
     # first what fails fast: a data set may take many minutes to build
     classical = make_classical(parts, config)
+    check_signals(parts, config)
     processors = load_processors(config) if classical is None else {}
     train, valid, test = make_views(parts["dataset"], config)
     identity = identify(config, train.fingerprint)
@@ -143,7 +151,8 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     )
     seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
     facts = names | make_facts(config, identity, train, valid, test) | {"seconds": round(seconds, 2)}
-    facts |= {"target_options": data.collate.target_options, "precision": str(trainer.precision)}
+    facts |= {"target_options": data.collate.target_options, "train_last": trained_layers(module.model)}
+    facts["precision"] = str(trainer.precision)
     result = _write_result(run_dir, train, test, gathered, history.rows, epoch, facts)
     drop_checkpoints(run_dir, is_cell=config["resume"] is True)
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
@@ -187,7 +196,7 @@ def _told(result: dict, run_dir: Path, is_cell: bool, modalities: tuple[str, ...
     print(f"Result:     {run_dir / 'result.json'}")
     if not is_cell:  # the end of a grid says it of all cells
         print(f"To see it:  python -m erc report {shlex.quote(str(run_dir))} --out=report")
-        if modalities:
+        if {"audio", "text"} & set(modalities):
             print(f"To use it:  {predict_command(run_dir, modalities)}")
     sys.stdout.flush()
     return result

@@ -19,6 +19,7 @@ from erc.evaluation import make_result, predictions_table, summary_text, truth_t
 from erc.files import write_atomically
 from erc.model import MODEL, load_model
 from erc.training.assembly import load_processors, load_weights, make_collator, make_views, write_missing_corpora
+from erc.training.facts import trained_layers
 from erc.training.identity import identify
 from erc.training.lightning_module import EmotionModule
 from erc.training.precision import resolve_precision
@@ -88,7 +89,8 @@ def score_again(
     table = _predict(parts, config, collate, module, scored, precision)
     facts = make_facts(config, identify(config, train.fingerprint), train, valid, scored)
     # what the run was, not what the same options would be today
-    facts |= {"target_options": collate.target_options, "precision": precision}
+    facts |= {"target_options": collate.target_options, "train_last": known.get("train_last") or trained_layers(model)}
+    facts["precision"] = precision
     facts |= {name: known.get(name) for name in ("experiment", "fusion", "target", "fingerprint", "code", "seconds")}
     result = make_result(table, truth_table(train.ds, train.label_space), [], epoch, facts | {"fold": fold})
     result |= {"run_dir": str(run_dir), "checkpoint": checkpoint, "mode": mode}

@@ -55,6 +55,7 @@ OPTIONS = {
     "frozen audio": ["encoders.audio.freeze=true"],
     "both frozen": ["encoders.audio.freeze=true", "encoders.text.freeze=true"],
     "frozen convolutions": ["encoders.audio.freeze_feature_encoder=true"],
+    "last layer of audio": ["encoders.audio.train_last=1", "encoders.text.train_last=0"],
     "adapters": ["encoders.audio.lora_rank=2", "encoders.text.lora_rank=2"],
 }
 
