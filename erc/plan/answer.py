@@ -39,6 +39,9 @@ PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
 FASTER = 1.1
 """bf16-mixed is planned where its matrix product is so many times as fast as that of 32-true."""
 
+OTHER_SECONDS = 10
+"""Of the time for the measurement, for what is measured beside the model."""
+
 N_EPOCHS = 2
 """Epochs whose batches are looked at."""
 
@@ -46,7 +49,7 @@ TOP_LAYERS = (None, 3, 0)
 """Values of ``encoders.*.train_last`` that are planned beside the configured one, where there is that option."""
 
 
-def answer(asked: Asked, seconds: float, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+def plan_run(asked: Asked, seconds: float, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """What the run and its grid cost.
 
     Args:
@@ -114,17 +117,17 @@ class _Planner:
 
     def answer(self) -> dict[str, Any]:
         """Everything, as plain values."""
-        process_bytes = 1024 * _resident_kib()
         products = self._products()
         space = self.data.label_space
         loops = {
             name: loop_seconds(self.config, self.parts, modalities_of(node), space)
             for name, node in self.asked.fusions.items()
         }
+        process_bytes = 1024 * _resident_kib()  # behind a training of nothing, for which every library was loaded
         points = points_of(self.config, self.built, self.device)
         writing = writing_seconds(output_folder(self.config))
         weight = optimizer_seconds(self.parts["optim"], self.models[self.asked.fusion], self.device)
-        per_precision = max(5.0, self.seconds / len(products) - 5)
+        per_precision = max(0.0, self.seconds - OTHER_SECONDS) / len(products)
         settings = []
         for precision, product in products.items():
             dtype = PRECISIONS[precision]

@@ -121,7 +121,9 @@ def _at(values: np.ndarray, axis: str, lengths: Any, sizes: Any, points: Points)
     """An encoder's cost at lengths (N,) and batch sizes (N,); see the convention above."""
     short, long = points.samples if axis == "audio" else points.tokens
     slope = (values[1] - values[0]) / (long - short)
-    constant = max(0.0, values[0] - slope * short)
+    constant = values[0] - slope * short
+    if constant < 0:  # it grows faster than the length; at the longer length it must be what was measured there
+        slope, constant = values[1] / long, 0.0
     return np.maximum(0.0, constant + slope * lengths * sizes / points.n_segments)
 
 
