@@ -20,6 +20,7 @@ from erc.plan.costs import (
     Measured,
     Weights,
     activation_bytes,
+    below_once,
     cost_of,
     disk_bytes,
     fixed_bytes,
@@ -123,6 +124,8 @@ class _Planner:
             name: loop_seconds(self.config, self.parts, modalities_of(node), space)
             for name, node in self.asked.fusions.items()
         }
+        reading = self.data.reading_seconds * self.config["dataloader"]["batch_size"]
+        loops = {name: one._replace(constant=one.constant + reading) for name, one in loops.items()}
         process_bytes = 1024 * _resident_kib()  # behind a training of nothing, for which every library was loaded
         points = points_of(self.config, self.built, self.device)
         writing = writing_seconds(output_folder(self.config))
@@ -162,10 +165,12 @@ class _Planner:
 
     def _depths(self, n: int | None | str) -> dict[str, Depth]:
         found = {}
+        is_cached = self.config["dataloader"].get("cache") is not None
         for name, one in self.built.items():
             node = self.config["encoders"][name]
             trained = (0 if node.get("freeze") else node.get("train_last")) if n == "configured" else n
-            found[name] = Depth(one, layerdrop_of(self.config, name), trained if one.n_layers else None)  # type: ignore[arg-type]
+            depth = Depth(one, layerdrop_of(self.config, name), trained if one.n_layers else None, is_cached)  # type: ignore[arg-type]
+            found[name] = depth
         return found
 
     def _setting(self, precision: str, n: int | None | str, measured: dict[str, Measured]) -> dict[str, Any]:
@@ -176,7 +181,8 @@ class _Planner:
         n_folds, run = self.data.n_folds, cells[self.asked.fusion]
         grid = {
             "cells": len(rows) * n_folds,
-            "hours": n_folds * sum(row["hours"] for row in rows),
+            # what is below the trained layers is computed once for all rows and folds
+            "hours": n_folds * sum(row["hours"] - row["once_hours"] for row in rows) + max(row["once_hours"] for row in rows),
             "disk_bytes": n_folds * sum(row["disk_bytes"] for row in rows) + self.data.build_bytes,
         }
         mine, modalities = measured[self.asked.fusion], modalities_of(self.asked.fusions[self.asked.fusion])
@@ -202,12 +208,17 @@ class _Planner:
         n_epochs = self.config["trainer"]["max_epochs"]
         epoch = model + optimizer + writing
         operations = float(np.mean([one.operations for one in trained])) + reported.operations
+        once = 0.0
+        if self.config["dataloader"].get("cache") is not None:
+            n_all, n_valid = (len(self.data.train.samples) + len(self.data.valid.samples)), self.valid.sizes.sum()
+            once = float(below_once(self.valid, depths, fusion, modalities, measured).seconds * n_all / n_valid)
         kept, in_training = disk_bytes(weights)
         activations = max(self._activations(one, depths, fusion, modalities, measured) for one in self.train)
         return {
             "fusion": fusion,
             "epoch_seconds": epoch,
-            "hours": (n_epochs * epoch + reported.seconds + kept * measured.writing.slope) / 3600,
+            "hours": (once + n_epochs * epoch + reported.seconds + kept * measured.writing.slope) / 3600,
+            "once_hours": once / 3600,
             "epochs": n_epochs,
             "steps": n_steps,
             "updates": n_updates,

@@ -6,6 +6,7 @@ for each batch the number of segments, and the length to which they are padded.
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,10 @@ CHARACTERS_A_TOKEN = 1.9
 """Where there is no tokenizer."""
 
 
+READ_AT_ONCE, READ_OFTEN = 16, 10
+"""Segments whose reading is timed, and how often."""
+
+
 class Lengths(NamedTuple):
     """Of the segments of one side of the fold, (N,) each."""
 
@@ -45,6 +50,8 @@ class Data(NamedTuple):
     """Where the lengths come from, in words."""
     build_bytes: int
     """Of the data set on disk."""
+    reading_seconds: float = 0.0
+    """Of one segment from that disk; 0 where the corpus is not here."""
 
 
 class Batches(NamedTuple):
@@ -67,7 +74,18 @@ def data_of(views: tuple[Any, Any], tokenizer: Any) -> Data:
     n_samples = train.samples.sum() + valid.samples.sum()
     source = f"{', '.join(sorted(set(views[0].ds['corpus'])))}: every segment"
     source += "" if tokenizer is not None else "; tokens by characters, the tokenizer is not here"
-    return Data(train, valid, views[0].n_folds, views[0].label_space, source, int(2 * n_samples))
+    reading = _reading_seconds(views[0])
+    return Data(train, valid, views[0].n_folds, views[0].label_space, source, int(2 * n_samples), reading)
+
+
+def _reading_seconds(view: Any) -> float:
+    """Seconds of reading one segment, as a loader reads a batch."""
+    rows, chosen = view.ds.with_format("numpy", dtype=None), np.arange(min(len(view), READ_AT_ONCE)).tolist()
+    rows[chosen]
+    begun = time.perf_counter()
+    for _ in range(READ_OFTEN):
+        rows.__getitems__(chosen)
+    return (time.perf_counter() - begun) / (READ_OFTEN * len(chosen))
 
 
 def _tokens(view: Any, tokenizer: Any) -> np.ndarray:

@@ -100,6 +100,7 @@ NOT_DECIDING = {
     "model/processor.py",
     "model/recognition_model.py",
     "model/saving.py",
+    "model/sizes.py",
     "model/transcription.py",
     "training/epoch_bar.py",
     "training/facts.py",
