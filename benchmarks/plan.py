@@ -135,7 +135,14 @@ def predicted(options: list[str], seconds: float, target: Path, in_cpu_seconds: 
     return next(one["cell"] for one in found if one["precision"] == precision)
 
 
-def main(repeats: int = 5, epochs: int = 3, seconds: float = 20, only: str | None = None, cpu: bool = False, out: str | None = None) -> None:
+def main(
+    repeats: int = 5,
+    epochs: int = 3,
+    seconds: float = 20,
+    only: str | None = None,
+    cpu: bool = False,
+    out: str | None = None,
+) -> None:
     """Prints every pair, and writes them as JSON.
 
     Args:
@@ -172,7 +179,10 @@ def main(repeats: int = 5, epochs: int = 3, seconds: float = 20, only: str | Non
     if out is not None:
         facts = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "torch": torch.__version__}
         facts |= {"python": platform.python_version(), "date": time.strftime("%Y-%m-%d")}
-        Path(out).write_text(json.dumps({**facts, "clock": "seconds of a core" if cpu else "seconds", "pairs": pairs}, indent=1) + "\n", encoding="utf-8")
+        Path(out).write_text(
+            json.dumps({**facts, "clock": "seconds of a core" if cpu else "seconds", "pairs": pairs}, indent=1) + "\n",
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python benchmarks/scale.py --out=benchmarks/scale.json --plot=benchmarks/scale.png
 
-Corpora and cells of a grid are invented. Each stage runs in a process of its own, whose peak memory is its own, and the sizes
-take turns. Seconds are seconds of a core, imports left out: other work on the machine hardly changes them.
+Corpora and cells of a grid are invented. Each stage runs in a process of its own, first with the smallest corpus, and says its peak
+memory so far after each; then the sizes take turns. Seconds are seconds of a core, imports left out: other work on the machine
+hardly changes them.
 """
 
 from __future__ import annotations
@@ -135,20 +136,30 @@ def memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def stage(name: str, folder: str, factor: int) -> None:
-    """One stage in this process; prints what it took."""
-    run = globals()[f"prepare_{name}"](Path(folder), factor)
-    before, cpu, wall = memory_mb(), time.process_time(), time.perf_counter()
+def stage(name: str, folder: str, repeats: int) -> None:
+    """One stage with all sizes in turn; prints what each took."""
+    runs = {factor: globals()[f"prepare_{name}"](Path(folder), factor) for factor in FACTORS}
+    found, out = [], sys.stdout
+    before = memory_mb()
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        out, sys.stdout = sys.stdout, nowhere
-        run()
+        sys.stdout = nowhere
+        for _ in range(repeats):
+            for factor, run in runs.items():
+                cpu, wall = time.process_time(), time.perf_counter()
+                run()
+                taken = {"seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
+                found.append({"stage": name, "factor": factor, **taken, "memory_mb": memory_mb()})
         sys.stdout = out
-    taken = {"seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
-    print(json.dumps({**taken, "memory_before_mb": before, "memory_mb": memory_mb()}))
+    print(json.dumps({"memory_before_mb": before, "runs": found}))
 
 
 def main(
-    segments: int = 2, repeats: int = 2, seconds: float = 0.5, out: str | None = None, plot: str | None = None
+    segments: int = 2,
+    repeats: int = 2,
+    seconds: float = 0.5,
+    work: str | None = None,
+    out: str | None = None,
+    plot: str | None = None,
 ) -> None:
     """Prints a line for each stage and size.
 
@@ -156,6 +167,7 @@ def main(
         segments: Mean number of segments a speaker and dialogue in the smallest corpus.
         repeats: Runs of each stage and size.
         seconds: Median duration of a segment.
+        work: Folder for corpora and grids, which are kept there and taken again; left out, a temporary one.
         out: File for the figures as JSON.
         plot: File for the picture.
     """
@@ -167,41 +179,47 @@ def main(
 
     found: list[dict[str, Any]] = []
     sizes: dict[int, int] = {}
+    before: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+        folder = Path(work or temporary).absolute()
         for factor in FACTORS:
             where = options_of(folder, factor)
-            write(root=where["root"], sessions=5, segments=segments * factor, seconds=seconds, bio=False)
+            if not Path(where["root"]).is_dir():
+                write(root=where["root"], sessions=5, segments=segments * factor, seconds=seconds, bio=False)
             sizes[factor] = len(HF_KEMD("train", -1, exclude="none", **where))
-            write_grid(folder / f"grid{factor}", sizes[factor])
-        for _ in range(repeats):
-            for name in STAGES:
-                for factor in FACTORS:
-                    command = [sys.executable, __file__, "stage", name, str(folder), str(factor)]
-                    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-                    taken = json.loads(done.stdout.splitlines()[-1])
-                    found.append({"stage": name, "factor": factor, "segments": sizes[factor], **taken})
-    summary = {name: summarised([one for one in found if one["stage"] == name]) for name in STAGES}
+            if not (folder / f"grid{factor}").is_dir():
+                write_grid(folder / f"grid{factor}", sizes[factor])
+        for name in STAGES:
+            command = [sys.executable, __file__, "stage", name, str(folder), str(repeats)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+            taken = json.loads(done.stdout.splitlines()[-1])
+            before[name] = taken["memory_before_mb"]
+            found += [{**one, "segments": sizes[one["factor"]]} for one in taken["runs"]]
+            print(f"{STAGES[name]}: done", file=sys.stderr, flush=True)
+    summary = {name: summarised([one for one in found if one["stage"] == name], before[name]) for name in STAGES}
     for name, one in summary.items():
         listed = ", ".join(
-            f"{n:,}: {s:.2f} s, {m:.0f} MB" for n, s, m in zip(one["segments"], one["seconds"], one["memory_mb"], strict=True)
+            f"{n:,}: {s:.2f} s, {m:,.0f} MB"
+            for n, s, m in zip(one["segments"], one["seconds"], one["memory_mb"], strict=True)
         )
         print(f"{STAGES[name]:<15} {listed}; seconds grow with the power {one['power']:.2f} of the segments")
     facts = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, one used", "python": platform.python_version()}
     facts |= {"torch": torch.__version__, "datasets": datasets.__version__, "date": time.strftime("%Y-%m-%d")}
     if out is not None:
-        Path(out).write_text(json.dumps({**facts, "summary": summary, "runs": found}, indent=1) + "\n", encoding="utf-8")
+        Path(out).write_text(
+            json.dumps({**facts, "summary": summary, "runs": found}, indent=1) + "\n", encoding="utf-8"
+        )
     if plot is not None:
         draw(summary, plot)
 
 
-def summarised(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians by size, and the power with which seconds grow from the middle size to the largest."""
+def summarised(runs: list[dict[str, Any]], before: float) -> dict[str, Any]:
+    """By size: median seconds, peak memory after the first run of that size; the power with which seconds grow at the end."""
     sizes = sorted({one["segments"] for one in runs})
     seconds = [statistics.median(one["seconds"] for one in runs if one["segments"] == n) for n in sizes]
-    memory = [statistics.median(one["memory_mb"] for one in runs if one["segments"] == n) for n in sizes]
+    memory = [min(one["memory_mb"] for one in runs if one["segments"] == n) for n in sizes]
     power = math.log(seconds[-1] / seconds[-2]) / math.log(sizes[-1] / sizes[-2])
-    return {"segments": sizes, "seconds": seconds, "memory_mb": memory, "power": power}
+    return {"segments": sizes, "seconds": seconds, "memory_mb": memory, "memory_before_mb": before, "power": power}
 
 
 def draw(summary: dict[str, dict[str, Any]], path: str) -> None:

@@ -49,7 +49,9 @@ COMMANDS = {
     "doctor": Command(
         "is the corpus sound? can this machine train?", "erc.doctor", ("corpus", "environment"), usage_error=3
     ),
-    "plan": Command("hours, memory and disk of a training, before it is paid for (from a clone)", "erc.plan", ("plan",)),
+    "plan": Command(
+        "hours, memory and disk of a training, before it is paid for (from a clone)", "erc.plan", ("plan",)
+    ),
     "synthetic": Command("write synthetic corpora in the real format, to try things out", "erc.synthetic", ("write",)),
     "train": Command("train one fold: python train.py (from a clone)", script=("train.py",)),
     "evaluate": Command(

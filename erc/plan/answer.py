@@ -143,7 +143,15 @@ class _Planner:
             }
             of_fusion = {
                 name: Measured(
-                    points, curves, recomputed, loop, weight, writing, product, self.device.type == "cuda", process_bytes
+                    points,
+                    curves,
+                    recomputed,
+                    loop,
+                    weight,
+                    writing,
+                    product,
+                    self.device.type == "cuda",
+                    process_bytes,
                 )
                 for name, loop in loops.items()
             }
@@ -157,13 +165,13 @@ class _Planner:
         found = {name: MATRIX_OPERATIONS / taken[name] for name in PRECISIONS}
         return {name: rate for name, rate in found.items() if name == "32-true" or rate > FASTER * found["32-true"]}
 
-    def _trained(self) -> list[int | None | str]:
+    def _trained(self) -> list[int | str | None]:
         """Numbers of trained layers that are planned: ``configured``, and others where there is the option."""
         if not any("train_last" in self.config["encoders"][name] for name in self.built):
             return ["configured"]
         return ["configured", *TOP_LAYERS]
 
-    def _depths(self, n: int | None | str) -> dict[str, Depth]:
+    def _depths(self, n: int | str | None) -> dict[str, Depth]:
         found = {}
         is_cached = self.config["dataloader"].get("cache") is not None
         for name, one in self.built.items():
@@ -173,7 +181,7 @@ class _Planner:
             found[name] = depth
         return found
 
-    def _setting(self, precision: str, n: int | None | str, measured: dict[str, Measured]) -> dict[str, Any]:
+    def _setting(self, precision: str, n: int | str | None, measured: dict[str, Measured]) -> dict[str, Any]:
         """One precision and number of trained layers: the configured run, the grid, other cards, batch sizes."""
         depths = self._depths(n)
         cells = {name: self._cell(name, depths, measured[name]) for name in self.asked.fusions}
@@ -182,7 +190,8 @@ class _Planner:
         grid = {
             "cells": len(rows) * n_folds,
             # what is below the trained layers is computed once for all rows and folds
-            "hours": n_folds * sum(row["hours"] - row["once_hours"] for row in rows) + max(row["once_hours"] for row in rows),
+            "hours": n_folds * sum(row["hours"] - row["once_hours"] for row in rows)
+            + max(row["once_hours"] for row in rows),
             "disk_bytes": n_folds * sum(row["disk_bytes"] for row in rows) + self.data.build_bytes,
         }
         mine, modalities = measured[self.asked.fusion], modalities_of(self.asked.fusions[self.asked.fusion])

@@ -57,7 +57,9 @@ def asked_for(overrides: list[str], rows: str | None) -> Asked:
     known = rows_of(asked.size)
     unknown = [row for row in asked.rows if row not in known]
     if unknown or not asked.rows:
-        raise ValueError(f"Rows must be known: expected some of {', '.join(known)}, got {', '.join(unknown) or 'none'}.")
+        raise ValueError(
+            f"Rows must be known: expected some of {', '.join(known)}, got {', '.join(unknown) or 'none'}."
+        )
     others = [one for one in overrides if not one.startswith("fusion=")]
     names = dict.fromkeys([asked.fusion, *map(asked.fusion_of, asked.rows)])
     for name in names:

@@ -88,7 +88,12 @@ def _n_trained(depth: Depth) -> int:
 
 
 def cost_of(
-    batches: Batches, depths: dict[str, Depth], fusion: str, modalities: tuple[str, ...], measured: Measured, training: bool
+    batches: Batches,
+    depths: dict[str, Depth],
+    fusion: str,
+    modalities: tuple[str, ...],
+    measured: Measured,
+    training: bool,
 ) -> Sum:
     """Seconds and operations of the model and the loop over batches; the optimizer is not among them."""
     seconds = float(measured.loop.at(batches.samples).sum())
@@ -120,10 +125,19 @@ def _calls(name: str, depth: Depth, measured: Measured, training: bool) -> list[
     return calls
 
 
-def below_once(batches: Batches, depths: dict[str, Depth], fusion: str, modalities: tuple[str, ...], measured: Measured) -> Sum:
+def below_once(
+    batches: Batches, depths: dict[str, Depth], fusion: str, modalities: tuple[str, ...], measured: Measured
+) -> Sum:
     """What a cache saves in one pass over the batches: the cost of all that is below the trained layers."""
     ways = [
-        cost_of(batches, {name: one._replace(is_cached=cached) for name, one in depths.items()}, fusion, modalities, measured, False)
+        cost_of(
+            batches,
+            {name: one._replace(is_cached=cached) for name, one in depths.items()},
+            fusion,
+            modalities,
+            measured,
+            False,
+        )
         for cached in (False, True)
     ]
     return Sum(ways[0].seconds - ways[1].seconds, ways[0].operations - ways[1].operations)
@@ -146,7 +160,13 @@ def _fused(values: np.ndarray, axis: str, lengths: Any, sizes: Any, points: Poin
 
 
 def activation_bytes(
-    samples: int, tokens: int, size: int, depths: dict[str, Depth], fusion: str, modalities: tuple[str, ...], measured: Measured
+    samples: int,
+    tokens: int,
+    size: int,
+    depths: dict[str, Depth],
+    fusion: str,
+    modalities: tuple[str, ...],
+    measured: Measured,
 ) -> float:
     """Bytes that a batch keeps for its backward pass, and what that pass needs at a time."""
     total, largest = 0.0, 0.0

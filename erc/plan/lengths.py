@@ -113,7 +113,7 @@ def published_data(dataset_name: str) -> Data:
 
 
 def _drawn(n: int, percentiles: dict[float, float]) -> np.ndarray:
-    """n durations with these percentiles, evenly spread between them on a logarithmic scale."""
+    """So many durations with these percentiles, evenly spread between them on a logarithmic scale."""
     shares = 100 * (np.arange(n) + 0.5) / n
     return np.exp(np.interp(shares, list(percentiles), np.log(list(percentiles.values()))))
 

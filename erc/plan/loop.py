@@ -60,9 +60,7 @@ class _Stub(Encoder):
         return self.weight.expand(len(values), 1, self.dim), mask[:, :1]
 
 
-def loop_seconds(
-    config: dict[str, Any], parts: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace
-) -> Line:
+def loop_seconds(config: dict[str, Any], parts: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace) -> Line:
     """Seconds of one training batch without its model, by the samples of its longest segment.
 
     Args:

@@ -119,7 +119,9 @@ def layerdrop_of(config: dict[str, Any], modality: str) -> float:
         return 0.0
     if node["layerdrop"] is not None:
         return float(node["layerdrop"])
-    kept = saved_encoder_config(modality, saved) if saved else encoder_config(modality, node["name"], node["revision"])[0]
+    kept = (
+        saved_encoder_config(modality, saved) if saved else encoder_config(modality, node["name"], node["revision"])[0]
+    )
     return float(getattr(kept, "layerdrop", 0.0))
 
 

@@ -113,7 +113,9 @@ def pieces_of(
         inputs = [_inputs(modality, one, points, index, device) for index in (0, 1)]
         with torch.no_grad(), one.without_layers():
             n_frames[modality] = tuple(one.encoder(*pair)[0].shape[1] for pair in inputs)  # type: ignore[assignment]
-        found[modality] = Piece(one.encoder, lambda i, one=one, inputs=inputs: one.encoder(*inputs[i])[0].sum(), one, True)
+        found[modality] = Piece(
+            one.encoder, lambda i, one=one, inputs=inputs: one.encoder(*inputs[i])[0].sum(), one, True
+        )
         if not one.n_layers:
             continue
         if modality == "text":
@@ -217,9 +219,7 @@ def measure(pieces: dict[str, Piece], device: torch.device, dtype: torch.dtype, 
     taken = interleaved(runs, device, seconds)
     found = {}
     for name, piece in pieces.items():
-        kept = [
-            kept_bytes(_forward(piece, index, device, dtype), piece.module.parameters()) for index in (0, 1)
-        ]
+        kept = [kept_bytes(_forward(piece, index, device, dtype), piece.module.parameters()) for index in (0, 1)]
         found[name] = Curve(
             *(np.array([taken[name, index, kind] for index in (0, 1)]) for kind in ("forward", "train")),
             *(np.array([operations(runs[name, i, kind]) for i in (0, 1)]) for kind in ("forward", "train")),

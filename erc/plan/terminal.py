@@ -40,9 +40,7 @@ def gigabytes(n_bytes: float) -> str:
 def _facts(found: dict[str, Any], batch_size: int) -> list[str]:
     machine, data, cell = found["machine"], found["data"], found["settings"][0]["cell"]
     rates = ", ".join(f"{name} {rate / 1e9:,.0f}" for name, rate in machine["product_operations_a_second"].items())
-    sizes = ", ".join(
-        f"{name} {n} layers ({machine['encoders'][name]})" for name, n in machine["layers"].items() if n
-    )
+    sizes = ", ".join(f"{name} {n} layers ({machine['encoders'][name]})" for name, n in machine["layers"].items() if n)
     return [
         f"Machine: {machine['device']}, {machine['threads']} threads; matrix products: {rates} GFLOP/s.",
         f"Data: {data['source']}. {data['training_segments']:,} training and {data['reported_segments']:,} reported "

@@ -75,7 +75,10 @@ def test_help_names_every_option_and_every_row(capsys):
         ("--jobs two", "--jobs: invalid int value: 'two'"),
         ("--launcher basic --jobs 2", "--launcher basic is one cell at a time: got --jobs 2"),
         ("--launcher submitit_slurm --jobs 2", "--jobs is of --launcher local, .* got --jobs 2"),
-        ("-- hydra.launcher.partition=gpu", "hydra.launcher.partition is of --launcher submitit_slurm: .* --launcher local"),
+        (
+            "-- hydra.launcher.partition=gpu",
+            "hydra.launcher.partition is of --launcher submitit_slurm: .* --launcher local",
+        ),
         ("--launcher slurm", "--launcher: invalid choice: 'slurm'"),
         ("--experiment real", "--experiment: invalid choice: 'real'"),
         ("--flods 1", "unrecognized arguments: --flods"),

@@ -137,7 +137,9 @@ def test_the_papers_encoders_have_their_published_sizes():
         with torch.device("meta"):
             n = sum(one.numel() for one in AutoModel.from_config(config).parameters())
         assert n / 1e6 == pytest.approx(millions, rel=0.01)
-    with pytest.raises(OSError, match=r"sizes of the audio encoder must be known: .* got some/where \(encoders.audio.name\)"):
+    with pytest.raises(
+        OSError, match=r"sizes of the audio encoder must be known: .* got some/where \(encoders.audio.name\)"
+    ):
         encoder_config("audio", "some/where")
 
 
@@ -216,7 +218,14 @@ def test_the_command_prints_a_table_and_writes_json(found, options, tmp_path, mo
     target = tmp_path / "a" / "plan.json"
     plan(*options, rows="tensor_mixer_peakl", json=str(target))
     printed = capsys.readouterr().out
-    for said in ("from what was measured", "computed and not measured", "RTX 3080", "141 GB", "grid of 10", "audio 5 layers"):
+    for said in (
+        "from what was measured",
+        "computed and not measured",
+        "RTX 3080",
+        "141 GB",
+        "grid of 10",
+        "audio 5 layers",
+    ):
         assert said in printed
     assert json.loads(target.read_text(encoding="utf-8")) == json.loads(json.dumps(found))
 
@@ -226,11 +235,19 @@ def test_the_command_prints_a_table_and_writes_json(found, options, tmp_path, mo
     [
         (["experiment=demo", "dataloader.batchsize=4"], {}, "batchsize"),
         (["experiment=demo", "+dataloader.batchsize=4"], {}, "dataloader.batchsize: .* did you mean batch_size"),
-        (["experiment=demo", "dataloader.batch_size=0"], {}, "dataloader.batch_size: expected a whole number of 1 or more"),
+        (
+            ["experiment=demo", "dataloader.batch_size=0"],
+            {},
+            "dataloader.batch_size: expected a whole number of 1 or more",
+        ),
         (["experiment=demo", "target=hard,soft"], {}, "one value of each option: got target=hard,soft"),
         (["--config-name=x"], {}, "form name=value: got --config-name=x"),
         (["experiment=demo"], {"rows": "konkat_soft"}, "expected some of .*tensor_mixer_peakl.*, got konkat_soft"),
-        (["fusion=egemaps_svm", "target=hard"], {}, "Only a network can be planned: expected a fusion, got egemaps_svm"),
+        (
+            ["fusion=egemaps_svm", "target=hard"],
+            {},
+            "Only a network can be planned: expected a fusion, got egemaps_svm",
+        ),
         ([], {"seconds": 0}, "seconds must be a number from 1"),
         ([], {"json": "True"}, "json names a file: .* --json alone"),
     ],
