@@ -127,7 +127,7 @@ class _Planner:
         reading = self.data.reading_seconds * self.config["dataloader"]["batch_size"]
         loops = {name: one._replace(constant=one.constant + reading) for name, one in loops.items()}
         process_bytes = 1024 * _resident_kib()  # behind a training of nothing, for which every library was loaded
-        points = points_of(self.config, self.built, self.device)
+        points = points_of(self.config, self.built, self.models, self.device)
         writing = writing_seconds(output_folder(self.config))
         weight = optimizer_seconds(self.parts["optim"], self.models[self.asked.fusion], self.device)
         per_precision = max(0.0, self.seconds - OTHER_SECONDS) / len(products)
