@@ -14,11 +14,11 @@ import numpy as np
 from erc.data import KEMD, N_FOLDS, SAMPLE_RATE, LengthBucketSampler
 from erc.labels import LabelSpace
 
-SECONDS_19 = {0: 0.255, 1: 0.557, 5: 1.08, 25: 2.354, 50: 4.223, 75: 7.465, 95: 15.5, 99: 24.8, 100: 78.4}
-SECONDS_20 = {0: 0.671, 25: 2.75, 50: 4.52, 75: 7.73, 93.2: 14.5, 97.6: 17.95, 99.2: 21.4, 100: 35.2}
+SECONDS_19: dict[float, float] = {0: 0.255, 1: 0.557, 5: 1.08, 25: 2.354, 50: 4.223, 75: 7.465, 95: 15.5, 99: 24.8, 100: 78.4}
+SECONDS_20: dict[float, float] = {0: 0.671, 25: 2.75, 50: 4.52, 75: 7.73, 93.2: 14.5, 97.6: 17.95, 99.2: 21.4, 100: 35.2}
 """Percentiles of the durations of KEMDy19's and KEMDy20's segments, in seconds, from what others printed of the corpora."""
 
-SEGMENTS = {"kemdy19": (9_996, SECONDS_19), "kemdy20": (13_462, SECONDS_20)}
+SEGMENTS: dict[str, tuple[int, dict[float, float]]] = {"kemdy19": (9_996, SECONDS_19), "kemdy20": (13_462, SECONDS_20)}
 """The paper's selection."""
 
 TOKENS_A_SECOND = 2.6
@@ -131,7 +131,7 @@ def batches_of(lengths: Lengths, config: dict[str, Any], epoch: int, is_training
     samples = lengths.samples.clip(max=collate["max_samples"])
     tokens = lengths.tokens.clip(max=collate["max_tokens"])
     sampler = LengthBucketSampler(
-        samples,
+        samples.tolist(),
         loader["batch_size"],
         config["seed"],
         epoch,

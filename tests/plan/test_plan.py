@@ -212,9 +212,7 @@ def test_the_planned_weights_are_those_of_the_model(found, asked, five_layers):
 
 
 def test_the_command_prints_a_table_and_writes_json(found, options, tmp_path, monkeypatch, capsys):
-    from erc.plan import commands
-
-    monkeypatch.setattr(commands, "plan_run", lambda *_: found)
+    monkeypatch.setattr(answers, "plan_run", lambda *_: found)
     target = tmp_path / "a" / "plan.json"
     plan(*options, rows="tensor_mixer_peakl", json=str(target))
     printed = capsys.readouterr().out
