@@ -70,6 +70,9 @@ COMMANDS = {
     "compare": Command("two rows of a grid: differences, intervals, p values", "erc.report", ("compare_table",)),
     "figures": Command("a grid's figures: PNG, and PDF or SVG", "erc.report", ("draw_figures",)),
     "report": Command("a grid as one HTML page: tables, statistics, figures, embedding map", "erc.report", ("build",)),
+    "robustness": Command(
+        "a finished run with noise, wrong words, without a modality: table and figure", "erc.report", ("robustness",)
+    ),
     "raters": Command("how far the raters of a corpus agree", "erc.report", ("show_raters",)),
 }
 """In the order in which a newcomer needs them."""

@@ -31,6 +31,7 @@ ORDER = [
     "evaluation",
     "training",
     "inference",
+    "robustness",
     "synthetic",
 ] + ["doctor", "report", "configuration", "export", "app", "grid", "plan", "__main__"]
 """Rooms in the order in which the data flows: folders, and files that are a room of their own."""
@@ -65,11 +66,14 @@ WITHIN = {
     "model": [
         "places",
         "pretrained",
+        "layer_cut",
         "sizes",
         "encoders",
         "spectrogram",
         "pooling",
         "fusion",
+        "signal_encoder",
+        "missing",
         "heads",
         "emotion_model",
         "configuration",
@@ -92,6 +96,7 @@ WITHIN = {
     + ["diagnosis", "segment_lists", "terminal", "commands"],
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],
+    "robustness": ["effects", "sounds", "words", "conditions", "scoring", "table"],
     "app": ["texts", "limits", "pictures", "page", "server", "commands"],
     "export": ["parity", "onnx", "card", "checkpoint", "commands"],
     "plan": [
@@ -117,12 +122,16 @@ WITHIN = {
         "coverage",
         "comparisons",
         "single_tables",
+        "modalities",
+        "notes",
         "group_tables",
         "table_files",
         "against",
         "tables",
         "raters",
+        "robustness_tables",
         "figures",
+        "robustness_command",
         "page",
     ],
 }

@@ -134,6 +134,14 @@ def test_a_misspelt_option_is_named_with_what_was_meant(config, path, hint):
     assert f"{path}: " in found and "has no such option" in found and hint in found
 
 
+def test_two_options_for_what_is_trained_of_an_encoder_are_named(config):
+    change(config, "encoders.audio.train_last", 0)
+    check_config(config, TOP_LEVEL)
+    change(config, "encoders.audio.freeze", True)
+    found = complaint_about(config)
+    assert "encoders.audio: train_last says alone" in found and "got freeze=True" in found
+
+
 def test_a_misspelt_top_level_option_is_named(config):
     config["sed"] = 1
     found = complaint_about(config)
@@ -175,7 +183,9 @@ def test_a_misspelt_option_of_a_group_that_is_no_call_is_named(config, path):
         ("loss.emotion.weighting", "mean", "segment or batch, got 'mean'"),
         ("loss.emotion_weight", "0.7", "a number of 0 or more, got '0.7'"),
         ("loss.emotion", "focal", "got 'focal'"),
+        ("optim.fused", "yes", "true or false or auto, got 'yes'"),
         ("trainer.max_epochs", "ten", "got 'ten'"),
+        ("trainer.precision", "atuo", "got 'atuo'"),
         ("seed", 1.0, "seed: expected a whole number from 0 to 4294967295, got 1.0"),
         ("seed", "x", "seed: expected a whole number from 0 to 4294967295, got 'x'"),
         ("protocol", "fair", "paper or nested or last or cross_corpus, got 'fair'"),
@@ -202,6 +212,9 @@ def test_a_value_of_the_wrong_type_is_named_with_what_was_expected(config, path,
         ("trainer.fast_dev_run", True),
         ("trainer.fast_dev_run", 2),
         ("trainer.precision", "bf16-mixed"),
+        ("trainer.precision", "auto"),
+        ("optim.fused", "auto"),
+        ("optim.fused", True),
         ("trainer.precision", 32),
         ("trainer.devices", [0]),
         ("trainer.devices", "auto"),

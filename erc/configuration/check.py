@@ -19,6 +19,7 @@ from annotated_types import Interval
 from erc.configuration.buildable import locate, type_hints
 from erc.configuration.values import accepts, describe, parts_of, unfit_numbers
 from erc.data import Protocol
+from erc.model import cut_complaint
 from erc.targets import KINDS, OPTIONS, TargetKind, options_complaint
 from erc.tracking import wandb_mode
 
@@ -70,7 +71,8 @@ def check_config(config: dict, top_level: dict[str, Any]) -> None:
         complaints.append(f"{name}: it is not set")
     _check_entries(config, "", top_level, complaints)
     _check_node(config, "", complaints)
-    complaints += [*_unfit_target(config.get("target")), *_outside_of_run(config)]
+    complaints += [*_unfit_target(config.get("target")), *_unfit_encoders(config.get("encoders"))]
+    complaints += _outside_of_run(config)
     not_finite = dict(unfit_numbers(config))
     # what is said of such a number, or of the dictionary that holds it, is said once
     complaints = [
@@ -164,6 +166,13 @@ def _unfit_target(target: Any) -> list[str]:
         return []  # said elsewhere
     complaint = options_complaint(kind, {name: target[name] for name in OPTIONS if name in target})
     return [f"target: {complaint}"] if complaint else []
+
+
+def _unfit_encoders(encoders: Any) -> list[str]:
+    """Complaints about encoders that are told in two ways what is trained of them."""
+    nodes = encoders.items() if isinstance(encoders, dict) else ()
+    found = {name: cut_complaint(options) for name, options in nodes if isinstance(options, dict)}
+    return [f"encoders.{name}: {complaint}" for name, complaint in found.items() if complaint]
 
 
 WRITES_TO = ("path", "dirpath", "save_dir", "dir", "root_dir", "default_root_dir")

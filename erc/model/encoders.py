@@ -14,6 +14,7 @@ from torch import nn
 from transformers import AutoModel, PreTrainedConfig, RobertaModel, Wav2Vec2Model
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from erc.model.layer_cut import LayerCut, cut_complaint
 from erc.model.pretrained import TINY, adapt, load_encoder, tiny_audio_config, tiny_text_config
 
 
@@ -31,7 +32,54 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
 
-class AudioEncoder(Encoder):
+class PretrainedEncoder(Encoder):
+    """An encoder that holds a model of Hugging Face, which may be divided into a frozen and a trained part.
+
+    Attributes:
+        cut: Where it is divided (option ``train_last``); None where it is not.
+    """
+
+    model: Any
+    cut: LayerCut | None = None
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values and mask of ``ModalityInput`` -> sequence (B, T, D) and its mask (B, T) bool."""
+        if self.cut is None:
+            return self._run(self.model, values, mask)
+        hidden, mask = self.below(values, mask)
+        return self.cut.above(hidden, mask, self.training), mask
+
+    def below(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the cut lets through: arguments of ``forward`` -> hidden states (B, T, D) and their mask (B, T) bool.
+
+        No activation is kept. The result is the same in training and in evaluation mode.
+        """
+        assert self.cut is not None
+        with torch.no_grad():
+            return self._run(self.cut.below(), values, mask)
+
+    def train(self, mode: bool = True) -> PretrainedEncoder:
+        """As for every module; what is below a cut stays in evaluation mode."""
+        super().train(mode)
+        if self.cut is not None:
+            self.cut.set_mode(mode)
+        return self
+
+    def _run(self, model: Any, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The model, or its part below the cut, and arguments of ``forward`` -> last hidden state and the mask of that."""
+        raise NotImplementedError
+
+    def _divide(self, **options: Any) -> None:
+        """Sets the cut, or takes it away; arguments as those of ``adapt``."""
+        complaint = cut_complaint(options)
+        if complaint:
+            raise ValueError(f"{complaint}.")
+        self.cut = None if options["train_last"] is None else LayerCut(self.model, options["train_last"])
+        if self.cut is not None:
+            self.cut.set_mode(self.training)
+
+
+class AudioEncoder(PretrainedEncoder):
     """wav2vec2, or another encoder with the same interface (HuBERT, WavLM).
 
     Args:
@@ -42,6 +90,7 @@ class AudioEncoder(Encoder):
         gradient_checkpointing: Save memory at the cost of a second forward pass.
         layerdrop: Share of the transformer layers that training leaves out at random; None keeps the encoder's own value.
         lora_rank: Rank of low-rank adapters of the attention, which are trained instead of the weights (needs ``peft``).
+        train_last: Train only so many of its last layers, 0 for none, and freeze the rest (``layer_cut.py``); None trains all.
 
     Attributes:
         dim: Width D of the sequence.
@@ -49,10 +98,8 @@ class AudioEncoder(Encoder):
 
     Raises:
         OSError: The encoder's files cannot be loaded.
-        ValueError: The encoder is not of the wav2vec2 family.
+        ValueError: The encoder is not of the wav2vec2 family, or cannot be divided as ``train_last`` says.
     """
-
-    model: Any
 
     def __init__(
         self,
@@ -63,6 +110,7 @@ class AudioEncoder(Encoder):
         gradient_checkpointing: bool = False,
         layerdrop: Annotated[float, Interval(ge=0, lt=1)] | None = None,
         lora_rank: Annotated[int, Ge(1)] | None = None,
+        train_last: Annotated[int, Ge(0)] | None = None,
     ) -> None:
         super().__init__()
         overrides = {} if layerdrop is None else {"layerdrop": layerdrop}
@@ -73,7 +121,7 @@ class AudioEncoder(Encoder):
             else load_encoder("audio", name, revision, overrides)
         )
         self._take(model, name)
-        self.adapt(freeze, freeze_feature_encoder, gradient_checkpointing, None, lora_rank)
+        self.adapt(freeze, freeze_feature_encoder, gradient_checkpointing, None, lora_rank, train_last)
 
     def adapt(
         self,
@@ -82,6 +130,7 @@ class AudioEncoder(Encoder):
         gradient_checkpointing: bool = False,
         layerdrop: float | None = None,
         lora_rank: int | None = None,
+        train_last: int | None = None,
     ) -> None:
         """Sets what is trained of it, and how; arguments as above."""
         if layerdrop is not None:
@@ -90,6 +139,9 @@ class AudioEncoder(Encoder):
             # what the model's freeze_feature_encoder does; HubertModel has no such method
             self.model.feature_extractor._freeze_parameters()
         self.model = adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["q_proj", "v_proj"])
+        self._divide(
+            freeze=freeze, freeze_feature_encoder=freeze_feature_encoder, lora_rank=lora_rank, train_last=train_last
+        )
 
     @classmethod
     def from_config(cls, config: PreTrainedConfig) -> AudioEncoder:
@@ -115,7 +167,7 @@ class AudioEncoder(Encoder):
         self.min_samples = self._samples_for(config.mask_time_length + 1)
         self._frame_samples = self._samples_for(1)
 
-    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _run(self, model: Any, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Waveforms (B, L) float32 and mask (B, L) bool -> sequence (B, T, D) and mask (B, T) bool."""
         if values.shape[1] < self.min_samples:
             padding = (0, self.min_samples - values.shape[1])
@@ -124,7 +176,7 @@ class AudioEncoder(Encoder):
         n_samples = mask.sum(dim=1).clamp(min=self._frame_samples)
         mask = torch.arange(values.shape[1], device=mask.device) < n_samples.unsqueeze(1)
         read = torch.stack([values, mask.to(values.dtype)], dim=1) if self._reads_mask else values
-        sequence = self.model(input_values=read, attention_mask=mask.long()).last_hidden_state
+        sequence = model(input_values=read, attention_mask=mask.long()).last_hidden_state
         n_frames = self.model._get_feat_extract_output_lengths(n_samples).long()
         if self.training and torch.distributed.is_initialized() and hasattr(self.model, "masked_spec_embed"):
             # SpecAugment may draw no mask in a batch. Keep its parameter in the graph even then; otherwise DDP waits for
@@ -141,7 +193,7 @@ class AudioEncoder(Encoder):
         return n
 
 
-class TextEncoder(Encoder):
+class TextEncoder(PretrainedEncoder):
     """RoBERTa, or another encoder that ``AutoModel`` loads.
 
     Args:
@@ -150,15 +202,15 @@ class TextEncoder(Encoder):
         freeze: Train nothing of it.
         gradient_checkpointing: Save memory at the cost of a second forward pass.
         lora_rank: Rank of low-rank adapters of the attention, which are trained instead of the weights (needs ``peft``).
+        train_last: Train only so many of its last layers, 0 for none, and freeze the rest (``layer_cut.py``); None trains all.
 
     Attributes:
         dim: Width D of the sequence.
 
     Raises:
         OSError: The encoder's files cannot be loaded.
+        ValueError: It cannot be divided as ``train_last`` says.
     """
-
-    model: Any
 
     def __init__(
         self,
@@ -167,15 +219,23 @@ class TextEncoder(Encoder):
         freeze: bool = False,
         gradient_checkpointing: bool = False,
         lora_rank: Annotated[int, Ge(1)] | None = None,
+        train_last: Annotated[int, Ge(0)] | None = None,
     ) -> None:
         super().__init__()
         model: Any = RobertaModel(tiny_text_config()) if name == TINY else load_encoder("text", name, revision, {})
         self._take(model)
-        self.adapt(freeze, gradient_checkpointing, lora_rank)
+        self.adapt(freeze, gradient_checkpointing, lora_rank, train_last)
 
-    def adapt(self, freeze: bool = False, gradient_checkpointing: bool = False, lora_rank: int | None = None) -> None:
+    def adapt(
+        self,
+        freeze: bool = False,
+        gradient_checkpointing: bool = False,
+        lora_rank: int | None = None,
+        train_last: int | None = None,
+    ) -> None:
         """Sets what is trained of it, and how; arguments as above."""
         self.model = adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["query", "value"])
+        self._divide(freeze=freeze, lora_rank=lora_rank, train_last=train_last)
 
     @classmethod
     def from_config(cls, config: PreTrainedConfig) -> TextEncoder:
@@ -192,9 +252,9 @@ class TextEncoder(Encoder):
         self.dim: int = model.config.hidden_size
         self.model = model
 
-    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _run(self, model: Any, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids (B, S) int64 and mask (B, S) bool -> sequence (B, S, D) and the same mask."""
-        return self.model(input_ids=values, attention_mask=mask.long()).last_hidden_state, mask
+        return model(input_ids=values, attention_mask=mask.long()).last_hidden_state, mask
 
 
 class _MaskedFeatureEncoder(nn.Module):

@@ -44,6 +44,10 @@ FUSIONS = {
     "tensor_mixer": "Tensor Mixer Network",
     "audio_only": "Audio only",
     "text_only": "Text only",
+    "signals_only": "Bio-signals only",
+    "concat_3": "Concatenation of three",
+    "cross_attention_3": "Cross-attention of three",
+    "tensor_mixer_3": "Tensor Mixer of three",
     "egemaps_svm": "eGeMAPS, linear SVM",
 }
 
@@ -101,6 +105,7 @@ class Row:
         """Fusion and label kind in words, with the number of folds and the seeds where some are missing."""
         run = next(iter(self.runs.values())).result
         title = f"{FUSIONS.get(run['fusion'], run['fusion'])}, {TARGETS.get(run['target'], run['target'])}"
+        title += f", {trained_part(run)}" if trained_part(run) else ""
         if len(self.folds) < self.n_folds:
             title += f" ({len(self.folds)}/{self.n_folds} folds)"
         return f"{title}, {self.seeds_text}" if self.seeds_text else title
@@ -134,6 +139,23 @@ class Row:
     def first_seed(self) -> dict[int, Run]:
         """Run of the lowest seed of each fold."""
         return {fold: self.runs[min(key for key in self.runs if key[0] == fold)] for fold in self.folds}
+
+
+def trained_part(result: dict) -> str:
+    """What of the pre-trained encoders was trained, in a few words: ``frozen``, ``last 3 layers``; empty where all was."""
+    by_encoder = {
+        name: "all layers" if n is None else f"last {n} layer{'s' if n > 1 else ''}" if n else "frozen"
+        for name, n in result.get("train_last", {}).items()
+    }
+    if len(set(by_encoder.values())) < 2:
+        return "".join(set(by_encoder.values()))
+    return ", ".join(f"{name} {part}" for name, part in by_encoder.items())
+
+
+def trained_part_text(rows: list[Row]) -> str:
+    """The same of all rows as a sentence after a space; empty where all of every encoder was trained."""
+    parts = dict.fromkeys(filter(None, (trained_part(run.result) for row in rows for run in row.runs.values())))
+    return f" Pre-trained encoders: {'; '.join(parts)} (train_last)." if parts else ""
 
 
 def _value(result: dict, metric: str, reading: str, corpus: str | None) -> float:

@@ -4,18 +4,21 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
 
     losses.py            what training minimises
     optim.py             parameter groups, schedules
+    precision.py         what trainer.precision=auto is on this machine
     lightning_module.py  batch -> loss -> step; predictions of a fold -> metrics
     loaders.py           views of the data set -> loaders
     history.py           a row of figures per epoch
     epoch_bar.py         the progress bar of a run on a terminal
     checkpoints.py       checkpoints that are whole or not there
     loggers.py           loggers that may fail without ending the run
+    encoder_files.py     the files of an encoder in a directory -> one hash
     identity.py          options, data and code that decide a result, and their fingerprint
     read_back.py         the files of a run folder, read back: valid, damaged or of another run
     grid_identity.py     what all cells of a grid share
     run_folder.py        a run folder: claimed, refused, resumed, finished, failed
     resuming.py          which run and which checkpoint a run goes on from
     assembly.py          parts of a configuration -> views, module, loaders, trainer
+    selected_predictions.py  predictions of the selected epoch, kept from its validation
     untrained.py         where a network places the segments before it is trained
     classical.py         openSMILE functionals and a support vector machine, a reference without a network
     facts.py             training segments -> the facts that travel with a saved model

@@ -14,6 +14,7 @@ from erc import __version__
 from erc.data import SAMPLE_RATE, script_shares
 from erc.datasets import SegmentDataset
 from erc.labels import NO_LABEL
+from erc.model import EmotionModel, PretrainedEncoder
 
 
 def training_facts(config: dict, names: dict[str, str], train: SegmentDataset, fingerprint: str) -> dict[str, Any]:
@@ -49,6 +50,14 @@ def training_facts(config: dict, names: dict[str, str], train: SegmentDataset, f
     if train.label_space.has_plane:
         facts["centroids"] = _centroids(train)
     return facts
+
+
+def trained_layers(model: EmotionModel) -> dict[str, int | None]:
+    """``train_last`` of each pre-trained encoder, None where all of it is trained; empty where all of every encoder is."""
+    cuts = {name: encoder.cut for name, encoder in model.encoders.items() if isinstance(encoder, PretrainedEncoder)}
+    if not any(cuts.values()):
+        return {}
+    return {name: cut.train_last if cut else None for name, cut in cuts.items()}
 
 
 def _centroids(train: SegmentDataset) -> dict[str, list[float]]:

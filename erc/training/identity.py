@@ -21,6 +21,7 @@ from typing import Any
 
 from erc import __version__
 from erc.model import model_folder
+from erc.training.encoder_files import content_hash
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -60,15 +61,16 @@ epochs, ``continued`` writes down from which run.
 ``trainer.accelerator``, ``trainer.devices``, ``trainer.precision`` and ``n_threads`` count: a CPU and a GPU round
 differently, the number of devices changes the batches, and the number of threads the order in which a CPU adds up."""
 
-ADDED = ("n_threads", "model.init_from", "dataset.signals")
+ADDED = ("n_threads", "model.init_from", "model.modality_dropout", "dataset.*signals", "*.signals.*", "optim.*.signals")
 """Options that count, and that an identity of before lacks. What it was then is not known: a number of threads was the
 machine's. That is no difference by itself, since the code differs as well, and is refused unless it is accepted."""
 
+LATER = ("train_last",)
+"""Last parts of the names of options that came later, and that an identity does not hold where they are null: null is what was
+there before they were."""
+
 ENCODER_NAMES = ("encoders.*.name", "model.encoders.*.name", "model.init_from")
 """Options that may name a directory. Its content counts then, and its path does not."""
-
-ENCODER_FILES = {".bin", ".json", ".model", ".safetensors", ".txt"}
-"""Endings of the files that ``save_pretrained`` writes: weights, configuration, vocabulary."""
 
 DECIDING = (
     "labels.py",
@@ -102,6 +104,7 @@ NOT_DECIDING = {
     "model/saving.py",
     "model/sizes.py",
     "model/transcription.py",
+    "training/encoder_files.py",
     "training/epoch_bar.py",
     "training/facts.py",
     "training/grid_identity.py",
@@ -170,7 +173,8 @@ def identify(config: dict, data: str, base: str | Path = ".", package: Path = PA
         base: Folder that a relative path of an encoder starts from.
         package: Folder of this package's source.
     """
-    options = dict(flatten(without_ignored(config)))
+    found = flatten(without_ignored(config))
+    options = {name: value for name, value in found if value is not None or name.rpartition(".")[2] not in LATER}
     for name, value in options.items():
         if isinstance(value, str) and matches(name, ENCODER_NAMES) and Path(base, value).is_dir():
             folder = model_folder(Path(base, value)) or Path(base, value)
@@ -216,27 +220,6 @@ def flatten(config: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
-def content_hash(folder: Path) -> str:
-    """Sixteen hex digits of names, sizes and content of an encoder's files in a directory."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in ENCODER_FILES)
-    listing = []
-    for path in files:
-        status = path.stat()
-        listing.append([path.name, status.st_size, _sha256(str(path.resolve()), status.st_mtime_ns, status.st_size)])
-    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:16]
-
-
-@functools.cache
-def _sha256(path: str, mtime_ns: int, size: int) -> str:
-    """Hash of a file of this time and size: gigabytes of weights are read once per process."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 # --- code -------------------------------------------------------------------------------------------------------------
@@ -300,7 +283,7 @@ def option_differences(
     missing = object()
     found = []
     for name in sorted(before.keys() | now.keys()):
-        if name in ADDED and not (name in before and name in now):
+        if matches(name, ADDED) and not (name in before and name in now):
             continue
         values = [options.get(name, missing) for options in (before, now)]
         if values[0] != values[1]:

@@ -28,6 +28,7 @@ NONSENSE = [
     ("dataset.validation_fold=5", "dataset.validation_fold: expected a whole number from -1 to 4, got 5"),
     ("encoders.audio.layerdrop=1", "encoders.audio.layerdrop: expected a number of 0 or more and below 1 or null, got 1"),
     ("encoders.text.lora_rank=0", "encoders.text.lora_rank: expected a whole number of 1 or more or null, got 0"),
+    ("encoders.text.train_last=-1", "encoders.text.train_last: expected a whole number of 0 or more or null, got -1"),
     ("fusion.dropout=5", "fusion.dropout: expected a number of 0 or more and below 1, got 5"),
     ("fusion.depth=-1", "fusion.depth: expected a whole number of 1 or more, got -1"),
     ("loss.emotion_weight=-1", "loss.emotion_weight: expected a number of 0 or more, got -1"),

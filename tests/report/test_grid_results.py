@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from grid_by_hand import (
     write_paper_grid,
 )
 from kemd_columns import VOTES
+from stand_ins import write_finished_cell
 
 from erc.datasets import HF_KEMD
+from erc.evaluation.result_schema import sha256_of
 from erc.report import grid_results
+from erc.report.tables import trained_on_text
 
 pytestmark = pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")  # scikit-learn's, of our oracle
 
@@ -148,3 +152,41 @@ def test_embeddings_that_do_not_fit_are_refused(tmp_path):
         _ = run_of(tmp_path, "a", "b").embeddings
     with pytest.raises(ValueError, match="Embeddings must be finite"):
         _ = run_of(tmp_path, "a").embeddings
+
+
+# --- what of the encoders was trained ---------------------------------------------------------------------------------
+def write_part(grid: Path, row: str, **train_last: int | None) -> None:
+    """A finished cell whose encoders were trained in part; all of them where nothing is said."""
+    options = {f"encoders.{name}.train_last": n for name, n in train_last.items() if n is not None}
+    path = write_finished_cell(grid, row, 0, options=options) / "result.json"
+    result = json.loads(path.read_text(encoding="utf-8")) | {"train_last": train_last}
+    path.write_text(json.dumps(result | {"result_sha256": sha256_of(result)}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("train_last", "said"),
+    [
+        ({"audio": 0, "text": 0}, "frozen"),
+        ({"audio": 3, "text": 3}, "last 3 layers"),
+        ({"audio": 0, "text": 1}, "audio frozen, text last 1 layer"),
+        ({"audio": 3, "text": None}, "audio last 3 layers, text all layers"),
+    ],
+)
+def test_a_row_says_what_of_the_encoders_was_trained(tmp_path, train_last, said):
+    write_part(tmp_path, "concat_soft", **train_last)
+    rows = grid_results.load(tmp_path)
+    assert rows[0].title == f"Concatenation, soft, {said} (1/5 folds)"
+    assert trained_on_text(rows) == f" Pre-trained encoders: {said} (train_last)."
+
+
+def test_a_row_whose_encoders_were_trained_whole_says_nothing_of_it(tmp_path):
+    write_part(tmp_path, "concat_soft")
+    rows = grid_results.load(tmp_path)
+    assert rows[0].title == "Concatenation, soft (1/5 folds)" and trained_on_text(rows) == ""
+
+
+def test_frozen_rows_and_fine_tuned_rows_are_never_in_one_table(tmp_path):
+    write_part(tmp_path, "concat_soft", audio=0)
+    write_part(tmp_path, "tensor_mixer_soft")
+    with pytest.raises(ValueError, match=r"one set of options.*encoders\.audio\.train_last"):
+        grid_results.load(tmp_path)

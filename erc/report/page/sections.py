@@ -13,7 +13,7 @@ from erc.data import NO_SPLIT
 from erc.report.arrangement import AlignmentRow
 from erc.report.figures.drawing import Drawn, spec_of
 from erc.report.figures.embedding_map import ARRANGED_BELOW
-from erc.report.grid_results import Row, is_single_run
+from erc.report.grid_results import Row, is_single_run, trained_part
 from erc.report.raters import Agreement, NoRaters, agreement
 from erc.report.rendering import NOT_DEFINED, Section, Table, raters_text, short, short_p
 from erc.training import state_of
@@ -61,6 +61,7 @@ def facts_of(rows: list[Row]) -> dict[str, str]:
         "Corpora": each(name for result in results for name in result["corpora"]),
         "Protocol": each(result["protocol"] for result in results),
         "Seeds": each(result["seed"] for result in results),
+        **({"Pre-trained encoders": each(filter(None, parts))} if any(parts := [*map(trained_part, results)]) else {}),
         "Folds with a finished cell": f"{each(folds)} ({len(folds)} of {rows[0].n_folds}); {len(results)} cells in all",
         "Versions": "; ".join(sorted(versions)),
     }
