@@ -28,6 +28,7 @@ ORDER = [
     "datasets",
     "convert",
     "model",
+    "frozen",
     "evaluation",
     "training",
     "inference",
@@ -79,6 +80,7 @@ WITHIN = {
         "configuration",
     ]
     + ["recognition_model", "processor", "transcription", "exporting", "saving", "fine_tuning"],
+    "frozen": ["store", "states"],
     "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "signals", "examples", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]
     + [
@@ -139,7 +141,7 @@ WITHIN = {
 
 DOORS = {
     "transformers": {"model"},
-    "safetensors": {"model"},
+    "safetensors": {"model", "frozen/store"},
     "peft": {"model/pretrained"},
     "pytorch_lightning": {"training"},
     "datasets": {"data/build", "data/segment_build", "data/signal_build", "views", "cross_corpora", "datasets"},

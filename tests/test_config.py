@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf, open_dict, read_write
+from programs import run_program
 
 import train
 from erc.configuration import TOP_LEVEL, check_config, locate
@@ -129,10 +128,7 @@ def test_fast_dev_run_needs_its_plus(composed):
 
 
 def test_the_command_itself_shows_what_it_composes():
-    shown = subprocess.run(
-        [sys.executable, "train.py", "experiment=demo", "dataset.validation_fold=3", "--cfg", "job"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    shown = run_program("train.py", "experiment=demo", "dataset.validation_fold=3", "--cfg", "job")
     assert shown.returncode == 0, shown.stderr
     assert yaml.safe_load(shown.stdout)["dataset"]["validation_fold"] == 3
 
@@ -168,7 +164,8 @@ def test_plain_train_is_the_paper_s_main_row(composed):
 
 
 def test_an_experiment_is_a_size_and_a_row_is_a_fusion_and_a_target():
-    assert options("experiment") == ["demo", "demo_grid", "demo_signals", "emodb", "paper", "scratch", "signals"]
+    sizes = ["demo", "demo_grid", "demo_signals", "emodb", "frozen", "paper", "scratch", "signals"]
+    assert options("experiment") == sizes
 
 
 def test_the_grid_s_demo_is_the_demo_with_less_data_and_fewer_epochs(composed):

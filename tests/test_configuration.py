@@ -142,6 +142,13 @@ def test_two_options_for_what_is_trained_of_an_encoder_are_named(config):
     assert "encoders.audio: train_last says alone" in found and "got freeze=True" in found
 
 
+def test_a_cache_without_frozen_layers_is_named(config):
+    change(config, "dataloader.cache", "bf16")
+    assert "dataloader.cache: it holds what frozen layers give" in complaint_about(config)
+    change(config, "encoders.text.train_last", 2)
+    check_config(config, TOP_LEVEL)
+
+
 def test_a_misspelt_top_level_option_is_named(config):
     config["sed"] = 1
     found = complaint_about(config)

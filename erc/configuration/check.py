@@ -71,7 +71,7 @@ def check_config(config: dict, top_level: dict[str, Any]) -> None:
         complaints.append(f"{name}: it is not set")
     _check_entries(config, "", top_level, complaints)
     _check_node(config, "", complaints)
-    complaints += [*_unfit_target(config.get("target")), *_unfit_encoders(config.get("encoders"))]
+    complaints += [*_unfit_target(config.get("target")), *_unfit_encoders(config)]
     complaints += _outside_of_run(config)
     not_finite = dict(unfit_numbers(config))
     # what is said of such a number, or of the dictionary that holds it, is said once
@@ -168,11 +168,20 @@ def _unfit_target(target: Any) -> list[str]:
     return [f"target: {complaint}"] if complaint else []
 
 
-def _unfit_encoders(encoders: Any) -> list[str]:
-    """Complaints about encoders that are told in two ways what is trained of them."""
-    nodes = encoders.items() if isinstance(encoders, dict) else ()
-    found = {name: cut_complaint(options) for name, options in nodes if isinstance(options, dict)}
-    return [f"encoders.{name}: {complaint}" for name, complaint in found.items() if complaint]
+def _unfit_encoders(config: dict) -> list[str]:
+    """Complaints about encoders that are told in two ways what is trained of them, and about a cache for no frozen layers."""
+    encoders, dataloader = config.get("encoders"), config.get("dataloader")
+    cache = dataloader.get("cache") if isinstance(dataloader, dict) else None
+    given = encoders.items() if isinstance(encoders, dict) else ()
+    nodes = {name: options for name, options in given if isinstance(options, dict)}
+    found = {name: cut_complaint(options) for name, options in nodes.items()}
+    complaints = [f"encoders.{name}: {complaint}" for name, complaint in found.items() if complaint]
+    if cache is not None and all(options.get("train_last") is None for options in nodes.values()):
+        complaints.append(
+            f"dataloader.cache: it holds what frozen layers give: expected encoders.audio.train_last or encoders.text.train_last "
+            f"beside {cache!r}, got null for each"
+        )
+    return complaints
 
 
 WRITES_TO = ("path", "dirpath", "save_dir", "dir", "root_dir", "default_root_dir")

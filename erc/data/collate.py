@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, TypedDict
 
 import numpy as np
@@ -36,9 +36,10 @@ class ModalityInput(TypedDict):
     values: torch.Tensor
     """audio: (B, L) float32 waveforms, zero mean and unit variance over the real samples; text: (B, S) int64 token ids;
     signals: (B, 11) float32 features in their units (``signal_features.FEATURES``), or (B, T, 3) normalised sequences of 4 Hz in
-    the order of ``signal_files.SIGNALS`` (``signal_sequences.py``); 0 where not known."""
+    the order of ``signal_files.SIGNALS`` (``signal_sequences.py``); 0 where not known. For an encoder with frozen layers also
+    (B, T, D) float32: what these layers give for audio or text."""
     mask: torch.Tensor
-    """Bool, of the shape of ``values``."""
+    """Bool, of the shape of ``values``; (B, T) beside hidden states."""
 
 
 Inputs = dict[str, ModalityInput]
@@ -81,6 +82,8 @@ class InputCollator:
 
     Attributes:
         columns: Columns of the rows that are read.
+        feature_extractor: As given.
+        max_samples: As given.
 
     Raises:
         ValueError: No audio or no text would be left.
@@ -99,6 +102,7 @@ class InputCollator:
                 "dataloader.collate: expected max_samples of 1 or more and max_tokens of 3 or more, got "
                 f"{max_samples} and {max_tokens}."
             )
+        self.feature_extractor, self.max_samples = feature_extractor, max_samples
         # modality -> its column, and what makes its input from the values of that column
         self._modalities: dict[str, tuple[str, Callable[[list], ModalityInput]]] = {}
         if feature_extractor is not None:
@@ -109,6 +113,13 @@ class InputCollator:
             make = _features_input if signals == "features" else _sequence_input
             self._modalities["signals"] = (f"signal_{signals}", make)
         self.columns = ["segment_id", *(column for column, _ in self._modalities.values())]
+
+    def only(self, *modalities: str) -> InputCollator:
+        """The same for these of its modalities."""
+        other = copy.copy(self)
+        other._modalities = {name: one for name, one in self._modalities.items() if name in modalities}
+        other.columns = ["segment_id", *(column for column, _ in other._modalities.values())]
+        return other
 
     def __call__(self, rows: Sequence[dict]) -> InputBatch:
         """Batch of these rows, in their order.
@@ -145,6 +156,7 @@ class Collator:
 
     Attributes:
         columns: Columns of the rows that are read.
+        make_inputs: Makes the inputs of the batch that are not hidden states.
         target_options: See above; empty for a kind without options.
     """
 
@@ -163,8 +175,22 @@ class Collator:
         self._drawn_for: tuple[int, int] | None = None
         self.max_samples, self.max_tokens = max_samples, max_tokens
         self.dimensions = label_space.dimensions
-        self._make_inputs = InputCollator(feature_extractor, tokenizer, max_samples, max_tokens, signals)
-        self.columns = [*self._make_inputs.columns, *LABEL_COLUMNS, *self.dimensions]
+        self.make_inputs = InputCollator(feature_extractor, tokenizer, max_samples, max_tokens, signals)
+        self._states: Callable[[list[str]], Inputs] | None = None
+        self.columns = [*self.make_inputs.columns, *LABEL_COLUMNS, *self.dimensions]
+
+    def with_states(self, states: Callable[[list[str]], Inputs], modalities: Iterable[str]) -> Collator:
+        """This collator with hidden states that were computed before, in the place of what encoders read.
+
+        Args:
+            states: Segment ids -> inputs of these modalities.
+            modalities: Those that ``states`` gives.
+        """
+        collate = copy.copy(self)
+        rest = {"audio", "text", "signals"} - set(modalities)
+        collate._states, collate.make_inputs = states, self.make_inputs.only(*rest)
+        collate.columns = [*collate.make_inputs.columns, *LABEL_COLUMNS, *self.dimensions]
+        return collate
 
     def in_epoch(self, seed: int, epoch: int) -> Collator:
         """This collator for the training batches of one epoch: a label kind that is drawn is drawn for (seed, epoch)."""
@@ -182,8 +208,11 @@ class Collator:
             target = draw_target(self.target, votes, [str(row["segment_id"]) for row in rows], *self._drawn_for)
         if target is None:
             target = make_target(self.target, votes, hard_label, **self.target_options)
+        batch = self.make_inputs(rows)
+        if self._states is not None:
+            batch["inputs"] |= self._states(batch["segment_id"])
         return Batch(
-            **self._make_inputs(rows),
+            **batch,
             target=torch.from_numpy(target).float(),
             hard_label=torch.from_numpy(hard_label),
             is_tied=torch.tensor([bool(row["is_tied"]) for row in rows]),

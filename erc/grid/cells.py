@@ -52,6 +52,7 @@ class Size(NamedTuple):
 
 EXPERIMENTS = {
     "paper": Size("paper", "", jobs=1),
+    "frozen": Size("frozen", "", jobs=1),
     "demo": Size("demo_grid", "small/"),
     "signals": Size("signals", "", rows=SIGNAL_ROWS, jobs=1),
     "demo_signals": Size("demo_signals", "small/", rows=SIGNAL_ROWS),

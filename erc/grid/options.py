@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from erc.grid.asked_for import check_options, folds_of
+from erc.grid.asked_for import check_options, folds_of, is_of_launcher
 from erc.grid.cells import EXPERIMENTS, rows_of
 
 OWN = {
@@ -43,6 +43,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         name = override.partition("=")[0].lstrip("+~")
         if name in OWN:
             parser.error(f"{OWN[name]} decides over {name}: got {override} behind --")
+        if is_of_launcher(override) and not options.launcher.startswith("submitit"):
+            parser.error(f"{name} is of --launcher submitit_slurm: got {override} with --launcher {options.launcher}")
     _settle_folds(parser, options)
     if options.accept_code:
         options.overrides = [*options.overrides, "accept_code=true"]
@@ -106,8 +108,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--experiment",
         choices=EXPERIMENTS,
         default="paper",
-        help="demo: synthetic corpora, tiny encoders; signals, demo_signals: with bio-signals; scratch: small corpora, nothing "
-        "pre-trained; emodb: EmoDB",
+        help="frozen: the paper's encoders are not trained; demo: synthetic corpora, tiny encoders; signals, demo_signals: with "
+        "bio-signals; scratch: small corpora, nothing pre-trained; emodb: EmoDB",
     )
     parser.add_argument(
         "--out", type=Path, default=None, help="folder of the grid (default: runs/EXPERIMENT in the clone)"

@@ -43,10 +43,13 @@ class PretrainedEncoder(Encoder):
     cut: LayerCut | None = None
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Values and mask of ``ModalityInput`` -> sequence (B, T, D) and its mask (B, T) bool."""
+        """Values and mask of ``ModalityInput`` -> sequence (B, T, D) and its mask (B, T) bool.
+
+        An encoder with a cut also takes what ``below`` gave before: hidden states (B, T, D) and their mask.
+        """
         if self.cut is None:
             return self._run(self.model, values, mask)
-        hidden, mask = self.below(values, mask)
+        hidden, mask = (values, mask) if values.dim() == 3 else self.below(values, mask)
         return self.cut.above(hidden, mask, self.training), mask
 
     def below(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -177,12 +180,16 @@ class AudioEncoder(PretrainedEncoder):
         mask = torch.arange(values.shape[1], device=mask.device) < n_samples.unsqueeze(1)
         read = torch.stack([values, mask.to(values.dtype)], dim=1) if self._reads_mask else values
         sequence = model(input_values=read, attention_mask=mask.long()).last_hidden_state
-        n_frames = self.model._get_feat_extract_output_lengths(n_samples).long()
+        n_frames = self.n_steps(n_samples)
         if self.training and torch.distributed.is_initialized() and hasattr(self.model, "masked_spec_embed"):
             # SpecAugment may draw no mask in a batch. Keep its parameter in the graph even then; otherwise DDP waits for
             # the parameter's gradient forever.
             sequence = sequence + 0.0 * self.model.masked_spec_embed.sum()
         return sequence, torch.arange(sequence.shape[1], device=mask.device) < n_frames.unsqueeze(1)
+
+    def n_steps(self, n_samples: torch.Tensor) -> torch.Tensor:
+        """Number of samples (B,) of each segment -> steps of its sequence (B,), 1 or more."""
+        return self.model._get_feat_extract_output_lengths(n_samples.clamp(min=self._frame_samples)).long()
 
     def _samples_for(self, n_frames: int) -> int:
         """Fewest samples that give so many frames: the arithmetic of the convolutions, backwards."""

@@ -13,9 +13,11 @@ dropout, no layer drop, no SpecAugment.
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import torch
+import xxhash
 from torch import nn
 from transformers.masking_utils import create_bidirectional_mask
 
@@ -28,6 +30,9 @@ LAYERS = {
     "xlm-roberta": "layer",
 }
 """Kinds of encoders that can be cut above 0, by ``config.model_type``, and the name of the layers in ``model.encoder``."""
+
+NOT_COMPUTING = ("architectures", "auto_map", "dtype", "torch_dtype", "transformers_version")
+"""Entries of a configuration that say where a model comes from."""
 
 INSTEAD = ("freeze", "freeze_feature_encoder", "lora_rank")
 """Options that say in another way what is trained."""
@@ -112,6 +117,20 @@ class LayerCut:
         for norm in self._last_norm():
             hidden = norm(hidden)
         return hidden
+
+    def fingerprint(self) -> str:
+        """Hash of everything that ``below`` computes with: kind, configuration and weights."""
+        config = {
+            name: value
+            for name, value in self.model.config.to_dict().items()
+            if name not in NOT_COMPUTING and not name.startswith("_")
+        }
+        digest = xxhash.xxh3_128(json.dumps(config, sort_keys=True, default=str).encode())
+        for name, value in self.below().state_dict().items():
+            if name != "masked_spec_embed":  # SpecAugment is off, and its weight may be drawn anew in each run
+                digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+                digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     @property
     def _name(self) -> str:

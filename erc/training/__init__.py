@@ -17,6 +17,7 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
     grid_identity.py     what all cells of a grid share
     run_folder.py        a run folder: claimed, refused, resumed, finished, failed
     resuming.py          which run and which checkpoint a run goes on from
+    cached_inputs.py     a run whose encoders have frozen layers -> a collator that reads what these give from disk
     assembly.py          parts of a configuration -> views, module, loaders, trainer
     selected_predictions.py  predictions of the selected epoch, kept from its validation
     untrained.py         where a network places the segments before it is trained

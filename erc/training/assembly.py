@@ -24,6 +24,7 @@ from erc.model import (
     saved_model,
 )
 from erc.targets import drops_tied, resolve_options
+from erc.training.cached_inputs import with_cached_inputs
 from erc.training.checkpoints import AtomicCheckpointIO, check_room, read_checkpoint
 from erc.training.epoch_bar import EpochBar
 from erc.training.lightning_module import EmotionModule
@@ -77,6 +78,8 @@ def build(
             "Metrics need at least one segment with votes and without a tie: the reported fold has none. Raise "
             "dataset.num_data."
         )
+    if data.cache is not None:
+        data.collate = with_cached_inputs(data, model, trainer, config["dataset"]["cache_dir"])
     return module, data, trainer
 
 

@@ -65,7 +65,7 @@ ADDED = ("n_threads", "model.init_from", "model.modality_dropout", "dataset.*sig
 """Options that count, and that an identity of before lacks. What it was then is not known: a number of threads was the
 machine's. That is no difference by itself, since the code differs as well, and is refused unless it is accepted."""
 
-LATER = ("train_last",)
+LATER = ("train_last", "cache")
 """Last parts of the names of options that came later, and that an identity does not hold where they are null: null is what was
 there before they were."""
 
@@ -82,6 +82,7 @@ DECIDING = (
     "datasets.py",
     "data/*.py",
     "model/**/*.py",
+    "frozen/*.py",
     "evaluation/checks.py",
     "evaluation/cluster_sums.py",
     "evaluation/metrics.py",
@@ -102,6 +103,7 @@ NOT_DECIDING = {
     "model/processor.py",
     "model/recognition_model.py",
     "model/saving.py",
+    "model/sizes.py",
     "model/transcription.py",
     "training/encoder_files.py",
     "training/epoch_bar.py",

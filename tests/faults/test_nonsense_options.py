@@ -24,6 +24,7 @@ NONSENSE = [
     ("dataloader.timeout_seconds=0", "dataloader.timeout_seconds: expected a whole number of 1 or more, got 0"),
     ("dataloader.collate.max_samples=0", "dataloader.collate.max_samples: expected a whole number of 1600 or more, got 0"),
     ("dataloader.collate.max_tokens=1", "dataloader.collate.max_tokens: expected a whole number of 3 or more, got 1"),
+    ("dataloader.cache=fp16", "dataloader.cache: expected bf16 or fp32 or null, got 'fp16'"),
     ("dataset.num_data=0", "dataset.num_data: expected a whole number of 1 or more or null, got 0"),
     ("dataset.validation_fold=5", "dataset.validation_fold: expected a whole number from -1 to 4, got 5"),
     ("encoders.audio.layerdrop=1", "encoders.audio.layerdrop: expected a number of 0 or more and below 1 or null, got 1"),

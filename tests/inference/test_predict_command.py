@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import soundfile
 from own_speech import scores
+from programs import run_program
 from saved_models import speech
 
 from erc.data import KEMD
@@ -198,9 +199,9 @@ def test_half_of_another_table_and_a_finished_one_are_refused(sounds, models, tm
 def test_a_killed_program_goes_on_without_repeating_rows(sounds, models, tmp_path):
     path = many(sounds, tmp_path, 1_500)
     out = tmp_path / "out.csv"
-    typed = [sys.executable, "-m", "erc", "predict", "table", str(path), f"--out={out}", f"--model={models / 'both'}"]
+    typed = ["-m", "erc", "predict", "table", str(path), f"--out={out}", f"--model={models / 'both'}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(typed, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, *typed], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     parts = tmp_path / "out.csv.parts"
     until = time.monotonic() + 120
     while len(list(parts.glob("part-*.parquet"))) < 2 and time.monotonic() < until:
@@ -209,7 +210,7 @@ def test_a_killed_program_goes_on_without_repeating_rows(sounds, models, tmp_pat
     process.wait()
     before = {part.name: part.stat().st_mtime_ns for part in parts.glob("part-*.parquet")}
     assert 2 <= len(before) < 6 and not out.exists()
-    again = subprocess.run(typed, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    again = run_program(*typed)
     assert again.returncode == 0, again.stderr
     found = pd.read_csv(out)
     assert found["segment_id"].tolist() == list(range(1_500)) and not parts.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import lru_cache
 
 import matplotlib
 import numpy as np
@@ -92,6 +93,7 @@ def narrow_and_large():
     return all_figures(np.random.default_rng(4), 1500, "", scale=70, width_mm=style.COLUMN_MM)
 
 
+@lru_cache(maxsize=40)  # drawing takes the time: the figures of this file are drawn once
 def drawn_texts(fig):
     """Each text that is really drawn, with its box in pixels."""
     found = {}

@@ -19,6 +19,7 @@ class AudioOnly(Fusion):
     """
 
     modalities = ("audio",)
+    pools_first = True
 
     def __init__(self, dims: dict[str, int], projection_dim: Count, hidden_dim: Count) -> None:
         super().__init__()

@@ -23,10 +23,13 @@ class Fusion(nn.Module):
 
     Attributes:
         modalities: Modalities that the fusion reads, in the order in which their encoders are built.
+        pools_first: Whether all that it reads of a sequence is the masked mean (audio) or the first token (text). So a sequence of
+            that one vector gives the same result.
         dim: Width of the result.
     """
 
     modalities: ClassVar[tuple[str, ...]]
+    pools_first: ClassVar[bool] = False
     dim: int
 
     def forward(self, sequences: dict[str, torch.Tensor], masks: dict[str, torch.Tensor]) -> torch.Tensor:

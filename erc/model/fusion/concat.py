@@ -22,6 +22,7 @@ class Concat(Fusion):
     """
 
     modalities = ("audio", "text")
+    pools_first = True
 
     def __init__(self, dims: dict[str, int], projection_dim: Count, hidden_dim: Count) -> None:
         super().__init__()

@@ -28,6 +28,7 @@ class TensorMixer(Fusion):
     """
 
     modalities = ("audio", "text")
+    pools_first = True
 
     def __init__(
         self,

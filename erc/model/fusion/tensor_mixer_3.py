@@ -46,6 +46,7 @@ class TensorMixer3(Fusion):
     """
 
     modalities = ("audio", "text", "signals")
+    pools_first = True
 
     def __init__(
         self,
