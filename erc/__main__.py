@@ -49,6 +49,9 @@ COMMANDS = {
     "doctor": Command(
         "is the corpus sound? can this machine train?", "erc.doctor", ("corpus", "environment"), usage_error=3
     ),
+    "plan": Command(
+        "hours, memory and disk of a training, before it is paid for (from a clone)", "erc.plan", ("plan",)
+    ),
     "synthetic": Command("write synthetic corpora in the real format, to try things out", "erc.synthetic", ("write",)),
     "train": Command("train one fold: python train.py (from a clone)", script=("train.py",)),
     "evaluate": Command(
@@ -67,6 +70,9 @@ COMMANDS = {
     "compare": Command("two rows of a grid: differences, intervals, p values", "erc.report", ("compare_table",)),
     "figures": Command("a grid's figures: PNG, and PDF or SVG", "erc.report", ("draw_figures",)),
     "report": Command("a grid as one HTML page: tables, statistics, figures, embedding map", "erc.report", ("build",)),
+    "robustness": Command(
+        "a finished run with noise, wrong words, without a modality: table and figure", "erc.report", ("robustness",)
+    ),
     "raters": Command("how far the raters of a corpus agree", "erc.report", ("show_raters",)),
 }
 """In the order in which a newcomer needs them."""

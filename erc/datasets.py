@@ -2,7 +2,6 @@
 
 ``HF_Manifest`` (``erc/manifests.py``) is the same for any other corpus, and ``HF_CrossCorpus`` (``erc/cross_corpora.py``) trains on
 some corpora and reports another; both can be imported from here.
-
 Comes in: corpora under ``root``. Goes out: ``HF_KEMD(...).ds``, a ``datasets.Dataset`` with 16-bit unpadded waveforms.
 There is one build per corpus (``erc/data/build.py``). Modes, folds, ``exclude``, ``transcript`` and ``drop_tied`` are
 views of it.
@@ -104,6 +103,8 @@ class HF_KEMD(SegmentDataset):
         signals: Bio-signals beside the audio, built once like it: ``features`` for eleven numbers a segment
             (``erc.data.FEATURES``), ``sequence`` for 4 Hz; None for none, so that no file of them is opened. A segment without
             a signal stays in.
+        shuffle_signals: Negative control: segments of a corpus exchange their signals, always in the same way. Such signals
+            must help nothing.
 
     Attributes:
         ds: ``datasets.Dataset``, one row a segment: segment_id, corpus, session, dialogue, speaker, gender, start and
@@ -114,8 +115,7 @@ class HF_KEMD(SegmentDataset):
             signal_features (11) or signal_sequence (T x 3, row by row), NaN where not known.
         notes: Known defects of the corpora that were handled; each prints as one line.
         bad: Segments of the selection that cannot be used, and annotation rows that cannot be read.
-        is_synthetic: Whether a corpus of the view is synthetic; its numbers say nothing about people.
-        fingerprint: Of the corpora as a whole, the same for all views of them.
+        is_synthetic, fingerprint: Of the corpora as a whole; numbers of a synthetic one say nothing about people.
 
     Raises:
         FileNotFoundError: A corpus folder or its annotation files are missing.
@@ -138,6 +138,7 @@ class HF_KEMD(SegmentDataset):
         protocol: Protocol = "paper",
         drop_tied: bool = False,
         signals: SignalForm | None = None,
+        shuffle_signals: bool = False,
     ) -> None:
         check_split(validation_fold, mode, protocol)
         check_choice("exclude", exclude, Exclude)
@@ -173,7 +174,8 @@ class HF_KEMD(SegmentDataset):
         of_signals: list[str] = []
         if signals is not None:
             found = [add_signals(one, folder, signals, num_proc) for one, folder in zip(choices, folders, strict=True)]
-            choices, of_signals = [one.choice for one in found], [one.fingerprint for one in found]
+            choices = [one.choice._replace(is_shuffled=shuffle_signals) for one in found]
+            of_signals = [one.fingerprint for one in found]
             self.notes += [note for one in found for note in one.notes]
             report_signals(
                 [bad for one in found for bad in one.bad if bad.in_paper or exclude == "none"], on_bad_segment
@@ -188,9 +190,7 @@ class HF_KEMD(SegmentDataset):
 
         ds = concatenate_datasets([part.ds for part in parts if part.ds is not None])
         if not len(ds):
-            raise ValueError(
-                f"No segment is left for {self.describe()}: all {len(selected)} are bad. Repair the files."
-            )
+            raise ValueError(f"No segment is left for {self.describe()}: all {len(selected)} are bad. Repair them.")
         self.ds = _finish(ds, transcript)
 
     def describe(self) -> str:

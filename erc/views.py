@@ -166,17 +166,23 @@ class Choice(NamedTuple):
     """Rows of the view, in its order."""
     beside: Dataset | None = None
     """Further columns of every row of ``build``, by ``segment_id``."""
+    is_shuffled: bool = False
+    """Whether the segments of the view exchange what stands in ``beside``."""
 
 
 def open_build(choice: Choice, num_proc: int | None) -> Part:
     """Opens a corpus's build, which is made first where it is missing, by ``num_proc`` processes."""
-    whole, build, rows, beside = choice
+    whole, build, rows, beside, is_shuffled = choice
     if rows.empty:
         return Part(whole.fingerprint, None, [])
     ds, unreadable = build.load(num_proc)
     ids = pd.Index(ds.with_format("arrow")["segment_id"][:].to_pylist())
     if beside is not None:
         position = pd.Index(beside.with_format("arrow")["segment_id"][:].to_pylist()).get_indexer(ids)
+        if is_shuffled:
+            own = ids.get_indexer(rows["segment_id"])
+            own = own[own >= 0]
+            position[own] = position[np.random.default_rng(0).permutation(own)]
         # in the order of ``ds`` and in memory, for they are small: no waveform is copied to put them beside it
         columns = beside.with_format("arrow")[:].take(position).drop_columns(["segment_id"])
         ds = concatenate_datasets([ds, Dataset(InMemoryTable(columns))], axis=1)

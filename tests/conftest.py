@@ -20,7 +20,7 @@ from hypothesis import settings
 
 from erc.synthetic import corpora as synthetic_corpora
 
-pytest_plugins = ["kemd_views", "own_speech"]  # fixtures of several folders
+pytest_plugins = ["kemd_views", "own_speech", "robust_run"]  # fixtures of several folders
 
 # deadline: a busy machine is no fault of the code; derandomize: the same examples every time, nothing kept on disk
 settings.register_profile("erc", deadline=None, derandomize=True)

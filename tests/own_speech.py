@@ -1,23 +1,26 @@
-"""Fixtures: tiny saved models and a few sound files."""
+"""Fixtures: tiny saved models and a few sound files.
+
+Every run of pytest loads this file, so torch is imported by the fixtures that need it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
-import torch
-from saved_models import save_tiny, speech, tiny_model
-from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from erc.inference import Predictor
-from erc.model.pretrained import tiny_audio_config
+if TYPE_CHECKING:
+    from erc.inference import Predictor
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> Path:
     """Folder with the saved models ``both``, ``other`` (other weights), ``audio`` and ``text``."""
+    from saved_models import save_tiny, tiny_model
+
     folder = tmp_path_factory.mktemp("models")
     save_tiny(folder / "both", tiny_model(seed=0))
     save_tiny(folder / "other", tiny_model(seed=1))
@@ -28,12 +31,16 @@ def models(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def predictor(models) -> Predictor:
+    from erc.inference import Predictor
+
     return Predictor.from_pretrained(models / "both")
 
 
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory) -> Path:
     """Folder with a.wav (1.0 s), b.flac (2.4 s), c.mp3 (0.7 s) and long.wav (8 s); transcripts beside a and b."""
+    from saved_models import speech
+
     folder = tmp_path_factory.mktemp("sounds")
     for seed, (name, seconds) in enumerate({"a.wav": 1.0, "b.flac": 2.4, "c.mp3": 0.7, "long.wav": 8.0}.items()):
         soundfile.write(folder / name, speech(seconds, seed), 16_000)
@@ -45,6 +52,11 @@ def sounds(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def recogniser(tmp_path_factory) -> Path:
     """A recogniser with random weights: it hears letters in anything."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+
+    from erc.model.pretrained import tiny_audio_config
+
     folder = tmp_path_factory.mktemp("recogniser")
     letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"가나다라마"]
     vocabulary = {letter: i for i, letter in enumerate(letters)}

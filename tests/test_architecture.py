@@ -32,8 +32,9 @@ ORDER = [
     "evaluation",
     "training",
     "inference",
+    "robustness",
     "synthetic",
-] + ["doctor", "report", "configuration", "export", "app", "grid", "__main__"]
+] + ["doctor", "report", "configuration", "export", "app", "grid", "plan", "__main__"]
 """Rooms in the order in which the data flows: folders, and files that are a room of their own."""
 
 WITHIN = {
@@ -67,10 +68,13 @@ WITHIN = {
         "places",
         "pretrained",
         "layer_cut",
+        "sizes",
         "encoders",
         "spectrogram",
         "pooling",
         "fusion",
+        "signal_encoder",
+        "missing",
         "heads",
         "emotion_model",
         "configuration",
@@ -94,8 +98,22 @@ WITHIN = {
     + ["diagnosis", "segment_lists", "terminal", "commands"],
     "inference": ["windows", "sound", "remarks", "sources", "ensemble", "predictor", "table_rows", "table_run"]
     + ["commands"],
+    "robustness": ["effects", "sounds", "words", "conditions", "scoring", "table"],
     "app": ["texts", "limits", "pictures", "page", "server", "commands"],
     "export": ["parity", "onnx", "card", "checkpoint", "commands"],
+    "plan": [
+        "asked_for",
+        "cards",
+        "lengths",
+        "model",
+        "timing",
+        "parts",
+        "loop",
+        "costs",
+        "answer",
+        "terminal",
+        "commands",
+    ],
     "configuration": ["values", "buildable", "check", "hydra_tree", "start"],
     "report": [
         "rendering",
@@ -106,12 +124,16 @@ WITHIN = {
         "coverage",
         "comparisons",
         "single_tables",
+        "modalities",
+        "notes",
         "group_tables",
         "table_files",
         "against",
         "tables",
         "raters",
+        "robustness_tables",
         "figures",
+        "robustness_command",
         "page",
     ],
 }
@@ -124,7 +146,7 @@ DOORS = {
     "pytorch_lightning": {"training"},
     "datasets": {"data/build", "data/segment_build", "data/signal_build", "views", "cross_corpora", "datasets"},
     "pydantic": {"configuration", "evaluation/result_schema"},
-    "hydra": {"grid", "configuration", "export/checkpoint"},
+    "hydra": {"grid", "configuration", "export/checkpoint", "plan/model"},
     "omegaconf": {"grid", "configuration", "export/checkpoint"},
     "wandb": set(),
     "matplotlib": {"report", "app"},
@@ -136,7 +158,8 @@ DOORS = {
     "uvicorn": {"app"},
 }
 """Rooms, or single files, that may import a library. Hydra belongs to train.py; ``grid`` composes as train.py does, to know
-a cell's identity, ``configuration`` to check what Hydra itself would build, and ``export`` to build the model of a checkpoint."""
+a cell's identity, ``configuration`` to check what Hydra itself would build, ``export`` to build the model of a checkpoint, and
+``plan`` to build one without its weights."""
 
 MAX_FILE_LINES = 350
 MAX_BODY_LINES = 60

@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf, open_dict, read_write
+from programs import run_program
 
 import train
 from erc.configuration import TOP_LEVEL, check_config, locate
@@ -129,10 +128,7 @@ def test_fast_dev_run_needs_its_plus(composed):
 
 
 def test_the_command_itself_shows_what_it_composes():
-    shown = subprocess.run(
-        [sys.executable, "train.py", "experiment=demo", "dataset.validation_fold=3", "--cfg", "job"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    shown = run_program("train.py", "experiment=demo", "dataset.validation_fold=3", "--cfg", "job")
     assert shown.returncode == 0, shown.stderr
     assert yaml.safe_load(shown.stdout)["dataset"]["validation_fold"] == 3
 
@@ -168,7 +164,16 @@ def test_plain_train_is_the_paper_s_main_row(composed):
 
 
 def test_an_experiment_is_a_size_and_a_row_is_a_fusion_and_a_target():
-    assert options("experiment") == ["demo", "demo_grid", "emodb", "frozen", "paper", "scratch"]
+    assert options("experiment") == [
+        "demo",
+        "demo_grid",
+        "demo_signals",
+        "emodb",
+        "frozen",
+        "paper",
+        "scratch",
+        "signals",
+    ]
 
 
 def test_the_grid_s_demo_is_the_demo_with_less_data_and_fewer_epochs(composed):
@@ -295,7 +300,7 @@ def test_the_paper_s_hyper_parameters_are_the_published_ones(composed):
     assert (config["loss"]["emotion_weight"], config["loss"]["va_weight"]) == (0.7, 0.3)
     assert config["loss"]["emotion"] == {"_target_": "erc.training.FocalLoss", "gamma": 2.0, "weighting": "segment"}
     assert config["loss"]["va"] == {"_target_": "erc.training.MSELoss"}
-    assert config["optim"]["lr"] == {"audio": 1e-5, "text": 1e-5, "fusion": 1e-4, "heads": 1e-4}
+    assert config["optim"]["lr"] == {"audio": 1e-5, "text": 1e-5, "signals": 1e-4, "fusion": 1e-4, "heads": 1e-4}
     assert (config["optim"]["eps"], config["optim"]["weight_decay"]) == (1e-8, 1e-6)
     schedule = config["scheduler"]
     assert schedule["_target_"] == "erc.training.cosine_restarts"

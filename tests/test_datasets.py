@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from kemd_views import builds, content, ids, open_small, read_disk, wav_of
+from programs import run_program
 
 from erc.data import build as data_build
 from erc.data.build import MANIFEST
@@ -24,7 +24,6 @@ from erc.datasets import HF_KEMD
 
 pytestmark = pytest.mark.usefixtures("as_in_a_new_process")
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 KNOWN_SILENT = "Sess01_script05_User001F_004"  # one of the real corpus
 
 
@@ -360,8 +359,7 @@ def test_a_fold_without_sessions_is_refused_with_the_sessions_there_are(nineteen
 
 # --- as a command -----------------------------------------------------------------------------------------------------
 def run_fire(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "fire", "erc.datasets", "HF_KEMD", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=150, check=False)
+    return run_program("-m", "fire", "erc.datasets", "HF_KEMD", *arguments)
 
 
 @pytest.mark.parametrize("dataset_name", ["kemdy19-kemdy20", '"kemdy19"'])

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +11,9 @@ import pandas as pd
 import pytest
 import soundfile
 from own_corpora import EMOTIONS, write_corpus, write_csv, write_tone
+from programs import run_program
 
 from erc.datasets import HF_Manifest, count_folds, fingerprint_of
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -183,20 +179,9 @@ OPTIONS = [
 
 @pytest.mark.slow
 def test_from_a_table_to_a_grid_and_its_table(corpus, cache, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "erc.grid",
-        "--rows",
-        "concat_soft",
-        "--out",
-        str(tmp_path / "grid"),
-        "--",
-        *OPTIONS,
-    ]
-    command += [f"dataset.path={corpus}", f"dataset.cache_dir={cache}"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    asked = ["-m", "erc.grid", "--rows", "concat_soft", "--out", str(tmp_path / "grid")]
+    options = ["--", *OPTIONS, f"dataset.path={corpus}", f"dataset.cache_dir={cache}"]
+    ran = run_program(*asked, *options)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     assert "2 of 2 cells are finished" in ran.stdout  # two folds: --folds follows the corpus
     result = json.loads((tmp_path / "grid/concat_soft/fold0-seed42/result.json").read_text())
@@ -208,10 +193,7 @@ def test_from_a_table_to_a_grid_and_its_table(corpus, cache, tmp_path):
     )
     table = (tmp_path / "grid/table.md").read_text(encoding="utf-8")
     assert "CCC (valence)" in table and "CCC (arousal)" not in table
-    again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    again = run_program(*asked, *options)
     assert again.returncode == 0 and "Training" not in again.stdout
-    command[command.index("--")] = "--folds=2"
-    refused = subprocess.run(
-        [*command[:7], "--folds=2", "--", *command[8:]], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    refused = run_program(*asked, "--folds=2", *options)
     assert refused.returncode == 2 and "expected numbers from 0 to 1, got '2'" in refused.stderr

@@ -32,10 +32,11 @@ class Answers:
         self._predictor, self._words, self._limits = predictor, words, limits
         self.reads_audio = "audio" in predictor.modalities or predictor.transcriber is not None
         self.reads_text = "text" in predictor.modalities
+        self.has_parts = len(predictor.modalities) > 1
         self.centroids: dict[str, list[float]] = predictor.training.get("centroids") or {}
 
     def __call__(self, audio: str | None, text: str | None) -> tuple[Any, ...]:
-        """Values of the page's outputs: emotions, figures and notes, plane, contributions, emotions over time.
+        """Values of the page's outputs: emotions, figures and notes, plane, what carried it (a sentence, a table), emotions over time.
 
         Raises:
             gr.Error: The upload or the words cannot be used; its text says why.
@@ -46,8 +47,7 @@ class Answers:
             path = check_upload(audio, self._limits, self._words) if self.reads_audio and needs_sound else None
             if self.reads_text and given is None and self._predictor.transcriber is None:
                 raise UploadError(self._words["no_text"])
-            answer = self._predictor(path, given)
-            carried = self._carried(path, answer.get("text", given)) if len(self._predictor.modalities) > 1 else []
+            answer = self._predictor(path, given, return_contributions=self.has_parts)
         except UploadError as err:
             raise gr.Error(str(err), duration=None, print_exception=False) from err
         except (ValueError, OSError) as err:
@@ -58,7 +58,8 @@ class Answers:
             {one["label"]: one["score"] for one in answer["emotions"]},
             self._figures(answer),
             plane(answer, space, self.centroids) if space.has_plane else None,
-            carried,
+            self._carried(answer),
+            self._rows(answer),
             gr.update(value=over_time(answer, self._words) if has_windows else None, visible=has_windows),
         )
 
@@ -76,15 +77,27 @@ class Answers:
         lines += [f"*{_escaped(note)}*" for note in answer["notes"]]
         return "\n\n".join(lines)
 
-    def _carried(self, path: Path | None, text: str | None) -> list[list[Any]]:
-        """A row for both modalities, for the sound alone and for the words alone."""
-        names = {"both": "both", "audio": "only_audio", "text": "only_text"}
-        rows = []
-        for part, answer in self._predictor.contributions(path, text).items():
-            best = answer["emotions"][0]
-            dimensions = [f"{answer[name]:.2f}" for name in self._predictor.label_space.dimensions]
-            rows.append([self._words[names[part]], best["label"], f"{best['score']:.2f}", *dimensions])
-        return rows
+    def _carried(self, answer: dict[str, Any]) -> str:
+        """A sentence for each modality, on how the likeliest emotion changes without it."""
+        best = answer["emotions"][0]
+        lines = []
+        for modality, added in answer.get("contributions", {}).items():
+            change = "falls" if added["score"] > 0 else "rises"
+            words = {"label": _escaped(best["label"]), "before": best["score"], "after": best["score"] - added["score"]}
+            lines.append(self._words[f"{change}_without_{modality}"].format(**words))
+        return "\n\n".join(lines)
+
+    def _rows(self, answer: dict[str, Any]) -> list[list[Any]]:
+        """A row for the whole, then one for each modality with the changes without it."""
+        if "contributions" not in answer:
+            return []
+        best, dimensions = answer["emotions"][0], self._predictor.label_space.dimensions
+        whole = [self._words["both"], f"{best['score']:.2f}", *(f"{answer[name]:.2f}" for name in dimensions)]
+        changes = [
+            [self._words[f"without_{modality}"], *(f"{-added[name]:+.2f}" for name in ("score", *dimensions))]
+            for modality, added in answer["contributions"].items()
+        ]
+        return [whole, *changes]
 
 
 def _escaped(text: str) -> str:
@@ -151,20 +164,20 @@ def build_page(
                 place = gr.Plot(label=words["plane"], visible=space.has_plane, elem_id="plane")
                 if space.has_plane and answers.centroids:
                     gr.Markdown(words["plane_about"])
-                two = len(predictor.modalities) > 1
-                if two:
+                if answers.has_parts:
                     gr.Markdown(f"### {words['carried']}\n\n{words['carried_about']}")
+                sentence = gr.Markdown(visible=answers.has_parts, elem_id="sentence")
                 carried = gr.Dataframe(
-                    headers=[words["input"], words["emotion"], words["score"], *space.dimensions],
+                    headers=[words["input"], words["score"], *space.dimensions],
                     interactive=False,
                     buttons=[],
-                    visible=two,
+                    visible=answers.has_parts,
                     elem_id="carried",
                 )
                 time = gr.Plot(label=words["time"], visible=False, elem_id="time")
-        outputs = [emotions, figures, place, carried, time]
+        outputs = [emotions, figures, place, sentence, carried, time]
         predict.click(answers, [audio, text], outputs, concurrency_limit=1, api_visibility="private")
-        clear.click(lambda: [None] * 7, None, [audio, text, *outputs], api_visibility="private")
+        clear.click(lambda: [None] * 8, None, [audio, text, *outputs], api_visibility="private")
     return page
 
 

@@ -31,16 +31,31 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "carried": {"en": "What carried it", "ko": "무엇이 답을 이끌었나"},
     "carried_about": {
-        "en": "Each row is the model's answer when one part is left out: the words (an empty transcript) or the sound (silence of "
-        "the same length). The model was not trained on such input, so read these rows as a hint.",
-        "ko": "각 줄은 한 가지를 뺐을 때의 답입니다. 말한 내용을 뺄 때는 빈 글을, 말소리를 뺄 때는 같은 길이의 정적을 넣습니다. "
-        "모델은 이런 입력으로 학습하지 않았으므로 참고로만 보세요.",
+        "en": "How the answer changes when the sound or the words are removed: the model then reads in their place what it reads where "
+        "a segment lacks them. A model that has not learned to do without them may change more than it should.",
+        "ko": "말소리나 말한 내용을 빼면 답이 어떻게 달라지는지 보여 줍니다. 모델은 그 자리에 그것이 없는 발화에서 읽는 값을 읽습니다. "
+        "없이 답하는 법을 배우지 않은 모델은 지나치게 달라질 수 있습니다.",
+    },
+    "falls_without_audio": {
+        "en": "Without the **sound**, {label} falls from {before:.2f} to {after:.2f}.",
+        "ko": "**말소리**를 빼면 {label}의 점수가 {before:.2f}에서 {after:.2f}로 내려갑니다.",
+    },
+    "rises_without_audio": {
+        "en": "Without the **sound**, {label} does not fall: from {before:.2f} to {after:.2f}.",
+        "ko": "**말소리**를 빼도 {label}의 점수는 내려가지 않습니다: {before:.2f}에서 {after:.2f}.",
+    },
+    "falls_without_text": {
+        "en": "Without the **words**, {label} falls from {before:.2f} to {after:.2f}.",
+        "ko": "**말한 내용**을 빼면 {label}의 점수가 {before:.2f}에서 {after:.2f}로 내려갑니다.",
+    },
+    "rises_without_text": {
+        "en": "Without the **words**, {label} does not fall: from {before:.2f} to {after:.2f}.",
+        "ko": "**말한 내용**을 빼도 {label}의 점수는 내려가지 않습니다: {before:.2f}에서 {after:.2f}.",
     },
     "both": {"en": "sound and words", "ko": "말소리와 말한 내용"},
-    "only_audio": {"en": "sound only", "ko": "말소리만"},
-    "only_text": {"en": "words only", "ko": "말한 내용만"},
+    "without_audio": {"en": "without the sound", "ko": "말소리 없이"},
+    "without_text": {"en": "without the words", "ko": "말한 내용 없이"},
     "input": {"en": "input", "ko": "입력"},
-    "emotion": {"en": "emotion", "ko": "감정"},
     "score": {"en": "score", "ko": "점수"},
     "time": {"en": "Emotions over time", "ko": "시간에 따른 감정"},
     "seconds": {"en": "seconds", "ko": "초"},

@@ -15,6 +15,7 @@ BUILDABLE = {
     "encoders": {
         "erc.model.encoders.AudioEncoder",
         "erc.model.encoders.TextEncoder",
+        "erc.model.signal_encoder.SignalEncoder",
         "erc.model.spectrogram.SpectrogramEncoder",
     },
     "fusion": {"erc.model.fusion.*", "erc.training.classical.EgemapsSVM"},
@@ -23,6 +24,7 @@ BUILDABLE = {
         "erc.model.emotion_model.EmotionModel",  # runs of before there was build_model
         "erc.model.encoders.AudioEncoder",
         "erc.model.encoders.TextEncoder",
+        "erc.model.signal_encoder.SignalEncoder",
         "erc.model.spectrogram.SpectrogramEncoder",
         "erc.model.fusion.*",
         "erc.training.classical.EgemapsSVM",
@@ -67,6 +69,9 @@ _SHARE_OR_COUNT = _COUNT | Annotated[float, Interval(gt=0, le=1)]
 
 RANGES: dict[str, dict[str, Any]] = {
     "Trainer": {
+        "precision": Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
+        | Literal["32", "bf16", "16", "64", 32, 16, 64]
+        | None,
         "max_epochs": _COUNT,
         "min_epochs": _COUNT | None,
         "max_steps": Literal[-1] | _COUNT,

@@ -58,6 +58,41 @@ def check_command_line(arguments: list[str], config_dir: str | Path) -> None:
                 check_config(_composing(_plain, config, options.multirun), TOP_LEVEL)
 
 
+def compose_run(overrides: list[str], config_dir: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The checked configuration of one run, for a program that trains nothing.
+
+    What train.py alone can say (whether there is a terminal, a process number) is filled in with a value that decides nothing.
+
+    Args:
+        overrides: Options of train.py.
+        config_dir: Folder with train.yaml.
+
+    Returns:
+        The configuration as plain values, and the choice in each group (``fusion``: ``small/concat``).
+
+    Raises:
+        ValueError: They do not compose or do not fit the code, or they sweep over values, which makes several runs.
+    """
+    from omegaconf import OmegaConf
+
+    for name, value in {"wandb_offline": True, "row_name": "", "process_id": 0, "is_terminal": False}.items():
+        if not OmegaConf.has_resolver(name):
+            OmegaConf.register_new_resolver(name, lambda *_, value=value: value)
+    flags = [one for one in overrides if one.startswith("-")]
+    if flags:
+        raise ValueError(f"Options of a run have the form name=value: got {' '.join(flags)}.")
+    check_command_line(overrides, config_dir)
+    with _loader(config_dir, None) as hydra:
+        sweeps = [one.input_line for one in _parsed(overrides, hydra.config_loader) if one.is_sweep_override()]
+        if sweeps:
+            raise ValueError(f"One run has one value of each option: got {' '.join(map(str, sweeps))}.")
+        config = _composing(_compose, hydra, "train", overrides)
+        choices = dict(config.hydra.runtime.choices)
+        plain = _composing(_plain, config, False)
+    check_config(plain, TOP_LEVEL)
+    return plain, choices
+
+
 def _check_parts(config: Any) -> None:
     """Raises ValueError if a part is not there; interpolations of the others would fail first, in Hydra's words."""
     for name, kind in TOP_LEVEL.items():

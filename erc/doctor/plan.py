@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 EXPERIMENTS = ("paper", "demo")
 
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
 """Values of ``trainer.precision`` that this package trains with."""
 
 LAUNCHERS = ("local", "basic", "joblib", "submitit_slurm", "submitit_local")

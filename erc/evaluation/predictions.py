@@ -180,6 +180,7 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
             - groups: ``SegmentDataset.groups`` of the reported segments; may be left out
             - n_threads: CPU threads of the process; may be left out where they are not known
             - train_last: number of layers that are trained of each pre-trained encoder, None for all; left out where all are
+            - precision: what the network computed in, such as 32-true; may be left out
             - versions, seconds, peak_memory_mb
 
     Returns:
@@ -194,7 +195,7 @@ def make_result(table: pd.DataFrame, train: pd.DataFrame, history: list[dict], e
         "schema": SCHEMA,
         **{key: facts[key] for key in ("experiment", "fusion", "target", "fold", "protocol", "seed", "corpora")},
         **({"target_options": facts["target_options"]} if facts.get("target_options") else {}),
-        "n_threads": facts.get("n_threads"),
+        **{key: facts.get(key) for key in ("n_threads", "precision")},
         **({"train_last": facts["train_last"]} if facts.get("train_last") else {}),
         "label_space": space.to_json(),
         "n_folds": facts["n_folds"],

@@ -66,6 +66,8 @@ class Result(_Strict):
     """None in a result of before the number was an option."""
     train_last: dict[str, Count | None] = {}
     """Last layers that are trained of each pre-trained encoder, None for all of it; empty where all of every encoder is."""
+    precision: str | None = None
+    """None without a network, and in a result of before it was written down."""
     corpora: list[str]
     trained_on: list[str] | None = None
     """None where they are the same corpora."""

@@ -85,14 +85,15 @@ def model_card(saved: SavedModel, run: Path | None = None, parity: Parity | None
     facts |= {name: result[name] for name in ("fusion", "target", "protocol", "is_synthetic") if name in result}
     corpora = facts.get("corpora") or result.get("trained_on") or result.get("corpora") or []
     is_synthetic = bool(facts.get("is_synthetic", False))
-    encoders, goes_on = _encoders(run, tuple(saved.model.emotion_model.encoders))
+    encoders, goes_on = _encoders(run, saved.speech_modalities)
     # weights follow the terms of what they were made of; those that this program made alone have its own
     is_free = is_synthetic and bool(encoders) and not goes_on and set(encoders.values()) <= {"tiny", "spectrogram"}
-    title = f"Emotion recognition from {' and '.join(_MODALITIES[name] for name in saved.model.emotion_model.encoders)}"
+    title = f"Emotion recognition from {' and '.join(_MODALITIES[name] for name in saved.speech_modalities)}"
     text = _template().render(
         front_matter=_front_matter(saved.config, title, facts, is_free, encoders, figures),
         title=title,
-        modalities=list(saved.model.emotion_model.encoders),
+        modalities=list(saved.speech_modalities),
+        reads_signals=saved.config.signals is not None,
         n_parameters=sum(value.numel() for value in saved.model.parameters()),
         labels=saved.config.labels,
         label_table=table_to_markdown(

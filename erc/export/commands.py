@@ -39,13 +39,14 @@ def export(run: str, out: str, onnx: bool = False) -> None:
         check_packages()
     with _saved_model(source) as folder, atomic_folder(target) as temporary:
         saved = load_model(folder)
+        modalities = saved.speech_modalities
         _copy_model(saved, folder, temporary)
         if onnx:
             print("Writing ONNX and comparing it with PyTorch: a large model takes minutes.", flush=True)
         parity = export_onnx(saved, temporary) if onnx else None
         card = model_card(saved, _finished_run(source), parity)
         (temporary / "README.md").write_text(card, encoding="utf-8")
-    print(_told(target, tuple(saved.model.emotion_model.encoders), parity))
+    print(_told(target, modalities, parity))
 
 
 def _check_out(out: Path) -> None:

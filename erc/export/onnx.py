@@ -57,6 +57,11 @@ def export_onnx(saved: SavedModel, folder: Path) -> Parity:
             "ONNX needs an encoder that reads a batch at once: the spectrogram encoder packs its sequences by length, which ONNX "
             "does not know. Export without --onnx, or train pre-trained encoders."
         )
+    if "signals" in saved.model.emotion_model.encoders:
+        raise ValueError(
+            "ONNX is written for models of audio and text: this one reads bio-signals as well. Export without --onnx, or a row of "
+            "two modalities."
+        )
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         try:
             with _quietly():

@@ -1,2 +1,3 @@
+from .cells import CONFIG as CONFIG, TABLE_ROWS as TABLE_ROWS, rows_of as rows_of
 from .overview import cells_status as cells_status
 from .program import main as main

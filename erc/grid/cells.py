@@ -22,6 +22,21 @@ TABLE_ROWS = tuple(
 ONE_LABEL_ROWS = ("audio_only_hard", "text_only_hard", "concat_hard", "tensor_mixer_hard", "egemaps_svm_hard")
 """Rows of a corpus with one label a segment: soft labels and PeakL are the hard label there."""
 
+SIGNAL_ROWS = tuple(
+    f"{fusion}_peakl"
+    for fusion in (
+        "audio_only",
+        "text_only",
+        "signals_only",
+        "concat",
+        "concat_3",
+        "cross_attention",
+        "cross_attention_3",
+    )
+    + ("tensor_mixer", "tensor_mixer_3")
+)
+"""Rows that tell what bio-signals add to audio and text."""
+
 
 class Size(NamedTuple):
     """How ``--experiment`` is typed for train.py."""
@@ -39,6 +54,8 @@ EXPERIMENTS = {
     "paper": Size("paper", "", jobs=1),
     "frozen": Size("frozen", "", jobs=1),
     "demo": Size("demo_grid", "small/"),
+    "signals": Size("signals", "", rows=SIGNAL_ROWS, jobs=1),
+    "demo_signals": Size("demo_signals", "small/", rows=SIGNAL_ROWS),
     "scratch": Size("scratch", "small/"),
     "emodb": Size("emodb", "small/", rows=ONE_LABEL_ROWS),
 }

@@ -106,8 +106,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--experiment",
         choices=EXPERIMENTS,
         default="paper",
-        help="frozen: the paper's encoders are not trained; demo: synthetic corpora, tiny encoders; "
-        "scratch: small corpora, nothing pre-trained; emodb: EmoDB",
+        help="frozen: the paper's encoders are not trained; demo: synthetic corpora, tiny encoders; signals, demo_signals: with "
+        "bio-signals; scratch: small corpora, nothing pre-trained; emodb: EmoDB",
     )
     parser.add_argument(
         "--out", type=Path, default=None, help="folder of the grid (default: runs/EXPERIMENT in the clone)"

@@ -36,6 +36,7 @@ def file(
     stride: float | None = None,
     transcriber: str | None = None,
     embeddings: bool = False,
+    contributions: bool = False,
     json: bool = False,
     device: str | None = None,
 ) -> None:
@@ -49,13 +50,15 @@ def file(
         stride: Seconds from one window to the next; half a window where not given.
         transcriber: Hub id or directory of the recogniser.
         embeddings: Tells the vector in front of the heads, too (with ``--json``).
+        contributions: Tells what each modality adds: the prediction minus the one without it.
         json: Prints JSON.
         device: As torch names it.
     """
     predictor = _predictor(model, _is_heard(text, transcriber), transcriber, device)
     _check_none(text, predictor)
     words = None if text in (AUTO, NONE, None) else str(text)
-    answer = predictor(audio, words, window=window, stride=stride, return_embedding=embeddings)
+    asked = {"return_embedding": embeddings, "return_contributions": contributions}
+    answer = predictor(audio, words, window=window, stride=stride, **asked)
     if json:
         print(json_format.dumps(answer, ensure_ascii=False, indent=1, default=lambda value: value.tolist()))
         return
@@ -71,6 +74,7 @@ def folder(
     stride: float | None = None,
     transcriber: str | None = None,
     embeddings: bool = False,
+    contributions: bool = False,
     batch_size: int = 8,
     device: str | None = None,
 ) -> None:
@@ -85,6 +89,7 @@ def folder(
         stride: Seconds from one window to the next.
         transcriber: Hub id or directory of the recogniser.
         embeddings: Adds the column ``embedding`` (.parquet and .jsonl).
+        contributions: Adds what each modality adds to score, valence and arousal: ``contribution_audio_score`` and so on.
         batch_size: Segments a batch.
         device: As torch names it.
     """
@@ -92,7 +97,8 @@ def folder(
     chunks = (listed.iloc[i : i + CHUNK].reset_index(drop=True) for i in range(0, len(listed), CHUNK))
     content = {"files": hash_of_folder(Path(folder))}
     _write(Path(folder), chunks, len(listed), ["file"], content, out, model, text, transcriber,
-           {"window": window, "stride": stride, "return_embedding": embeddings, "batch_size": batch_size}, device)  # fmt: skip
+           {"window": window, "stride": stride, "return_embedding": embeddings, "return_contributions": contributions,
+            "batch_size": batch_size}, device)  # fmt: skip
 
 
 def table(
@@ -104,6 +110,7 @@ def table(
     stride: float | None = None,
     transcriber: str | None = None,
     embeddings: bool = False,
+    contributions: bool = False,
     batch_size: int = 8,
     device: str | None = None,
 ) -> None:
@@ -118,6 +125,7 @@ def table(
         stride: Seconds from one window to the next.
         transcriber: Hub id or directory of the recogniser.
         embeddings: Adds the column ``embedding`` (.parquet and .jsonl).
+        contributions: Adds what each modality adds to score, valence and arousal: ``contribution_audio_score`` and so on.
         batch_size: Segments a batch.
         device: As torch names it.
     """
@@ -125,7 +133,8 @@ def table(
     columns, n_rows = survey(path)
     content = {"table": file_checksum(path, MAX_FILE)}
     _write(path.parent, read_table(path), n_rows, columns, content, out, model, text, transcriber,
-           {"window": window, "stride": stride, "return_embedding": embeddings, "batch_size": batch_size}, device)  # fmt: skip
+           {"window": window, "stride": stride, "return_embedding": embeddings, "return_contributions": contributions,
+            "batch_size": batch_size}, device)  # fmt: skip
 
 
 def _write(
@@ -206,6 +215,9 @@ def _lines(answer: dict[str, Any], space: Any) -> list[str]:
     ]
     for name in space.dimensions:
         lines.append(f"{name} {answer[name]:.2f} (scale {space.scale[0]:g} to {space.scale[1]:g})")
+    for modality, added in answer.get("contributions", {}).items():
+        rest = "".join(f", {name} {added[name]:+.2f}" for name in space.dimensions)
+        lines.append(f"{modality} adds to {answer['emotions'][0]['label']} {added['score']:+.3f}{rest}")
     if answer.get("transcript_source") == "asr":
         lines.append(f"heard: {answer['text'] or '(nothing)'}")
     for one in answer.get("windows", []):

@@ -26,6 +26,22 @@ class Predicted(NamedTuple):
     """(N, D) float32; of several models side by side, in their order."""
 
 
+def contribution(
+    whole: Predicted, probabilities: np.ndarray, va: np.ndarray, label_space: LabelSpace
+) -> dict[str, float]:
+    """What a modality adds to the likeliest emotion (``score``) and to each dimension: with it minus without it.
+
+    Args:
+        whole: Prediction of one segment with every modality.
+        probabilities: (K,) without one of them.
+        va: (R,) without it.
+        label_space: Of the models.
+    """
+    best = int(np.argmax(whole.probabilities))
+    dimensions = dict(zip(label_space.dimensions, (whole.va - va).tolist(), strict=True))
+    return {"score": float(whole.probabilities[best] - probabilities[best]), **dimensions}
+
+
 class Ensemble:
     """Models that answer as one: their probabilities and dimensions are averaged.
 
@@ -35,7 +51,8 @@ class Ensemble:
 
     Attributes:
         label_space: Of all of them.
-        modalities: What they read: ``audio``, ``text`` or both.
+        modalities: What they read of a recording: ``audio``, ``text`` or both.
+        reads_signals: Whether one of them was trained with bio-signals, which nobody gives here.
         max_samples: Longest audio that the training of each of them read, at 16 kHz.
         training: Facts of the first one's training; see ``EmotionModelConfig``.
 
@@ -46,13 +63,14 @@ class Ensemble:
     def __init__(self, models: list[SavedModel], device: str = "cpu") -> None:
         first = models[0].config
         self.label_space: LabelSpace = first.labels
-        self.modalities: tuple[str, ...] = tuple(models[0].model.emotion_model.encoders)
+        self.modalities: tuple[str, ...] = models[0].speech_modalities
+        self.reads_signals = any("signals" in one.model.emotion_model.encoders for one in models)
         for i, one in enumerate(models[1:], start=2):
             if differing := self.label_space.differences(one.config.labels):
                 raise ValueError(
                     f"Models are averaged over one label space: model {i} differs from the first in {'; '.join(differing)}."
                 )
-            if (modalities := tuple(one.model.emotion_model.encoders)) != self.modalities:
+            if (modalities := one.speech_modalities) != self.modalities:
                 raise ValueError(
                     f"Models that are averaged read the same: the first reads {' and '.join(self.modalities)}, model {i} reads "
                     f"{' and '.join(modalities)}."
@@ -71,27 +89,30 @@ class Ensemble:
         """``max_samples`` in seconds."""
         return self.max_samples / SAMPLE_RATE
 
-    def predict(self, rows: list[dict[str, Any]], batch_size: int) -> Predicted:
+    def predict(self, rows: list[dict[str, Any]], batch_size: int, without: str | None = None) -> Predicted:
         """Predictions of segments, in their order, whatever they are batched with.
 
         Args:
             rows: Each ``segment_id``, and ``waveform`` (int16 at 16 kHz) and ``transcript`` as far as the models read them.
             batch_size: Segments a batch. Those of like length share one, so that little is padded.
+            without: A modality that is removed: the models read in its place what they read where a segment lacks it.
         """
         order = sorted(range(len(rows)), key=lambda i: len(rows[i].get("waveform", ())))
         parts = []
         for first in range(0, len(rows), batch_size):
-            parts.append(self._batch([rows[i] for i in order[first : first + batch_size]]))
+            parts.append(self._batch([rows[i] for i in order[first : first + batch_size]], without))
         place = np.argsort(order)
         return Predicted(*(np.concatenate(one)[place] for one in zip(*parts, strict=True)))
 
-    def _batch(self, rows: list[dict[str, Any]]) -> Predicted:
+    def _batch(self, rows: list[dict[str, Any]], without: str | None) -> Predicted:
         probabilities, va, embedding = [], [], []
         for model, collate in zip(self._models, self._collators, strict=True):
             inputs: Inputs = {
                 modality: ModalityInput(values=given["values"].to(self.device), mask=given["mask"].to(self.device))
                 for modality, given in collate(rows)["inputs"].items()
             }
+            if without in inputs:
+                inputs[without]["mask"].fill_(False)
             with torch.inference_mode():
                 prediction = model(inputs)
             probabilities.append(prediction.emotion_logits.double().softmax(dim=-1).cpu().numpy())

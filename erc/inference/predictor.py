@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from erc.data import SAMPLE_RATE
-from erc.inference.ensemble import Ensemble, Predicted
+from erc.inference.ensemble import Ensemble, Predicted, contribution
 from erc.inference.remarks import on_the_prediction, on_the_sound, on_the_text
 from erc.inference.sound import Sound
 from erc.inference.sources import find_models
@@ -108,6 +107,7 @@ class Predictor:
         window: float | None = None,
         stride: float | None = None,
         return_embedding: bool = False,
+        return_contributions: bool = False,
     ) -> Any:
         """Predicts one segment, or a list of them.
 
@@ -122,13 +122,17 @@ class Predictor:
             stride: Seconds from one window to the next; None: half a window.
             return_embedding: Adds ``embedding``, (D,) float32: the vector in front of the heads. Of several models they stand
                 side by side.
+            return_contributions: Adds ``contributions``: for each modality what it adds to the ``score`` of the likeliest emotion
+                and to each dimension, which is the prediction minus the one without that modality. A model that was trained
+                without modality dropout has not learned to do without one: take it as a hint. Source: Li, Monroe and Jurafsky
+                (2016), Understanding neural networks through representation erasure, arXiv 1612.08220.
 
         Returns:
             A dictionary, or a list of them: ``emotions`` (a list of ``label`` and ``score``, the likeliest first), the
             dimensions of the label space (``valence``, ``arousal``: on the raters' scale, not clipped), ``entropy`` of the
             probabilities in nats (0: certain; ln K: says nothing), ``text``, ``transcript_source`` (human or asr),
-            ``notes`` on what is unusual, and for audio in windows ``windows`` with the same of each one, its ``start`` and
-            its ``end``. What is said of the whole is the mean over the windows.
+            ``notes`` on what is unusual, what ``return_…`` asks for, and for audio in windows ``windows`` with the same of each
+            one but ``contributions``, its ``start`` and its ``end``. What is said of the whole is the mean over the windows.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -147,7 +151,7 @@ class Predictor:
             )
         requests = [Request(one, words, sampling_rate) for one, words in zip(audios, texts, strict=True)]
         found = []
-        for one in self.stream(requests, batch_size, window, stride, return_embedding):
+        for one in self.stream(requests, batch_size, window, stride, return_embedding, return_contributions):
             if isinstance(one, Exception):
                 raise one
             found.append(one)
@@ -160,12 +164,14 @@ class Predictor:
         window: float | None = None,
         stride: float | None = None,
         return_embedding: bool = False,
+        return_contributions: bool = False,
     ) -> Iterator[dict[str, Any] | Exception]:
         """Predictions one after the other, in the order of the requests; memory does not grow with their number.
 
         A request that cannot be used gives its error (a ValueError or an OSError) in its place, and the others go on.
         """
         stride = self.check_options(batch_size, window, stride)
+        removed = self.modalities if return_contributions else ()
         waiting: list[dict[str, Any] | Exception] = []
         pieces: list[_Piece] = []
         for request in requests:
@@ -182,12 +188,12 @@ class Predictor:
                     break
                 pieces.append(_Piece(len(waiting) - 1, span, row))
                 if len(pieces) >= AHEAD * batch_size:
-                    self._predict(pieces, waiting, batch_size, return_embedding)
+                    self._predict(pieces, waiting, batch_size, return_embedding, removed)
                     pieces = []
             if not pieces:
                 yield from self._told(waiting, return_embedding)
                 waiting = []
-        self._predict(pieces, waiting, batch_size, return_embedding)
+        self._predict(pieces, waiting, batch_size, return_embedding, removed)
         yield from self._told(waiting, return_embedding)
 
     def check_options(self, batch_size: int, window: float | None, stride: float | None) -> float | None:
@@ -203,7 +209,14 @@ class Predictor:
     # --- one request ------------------------------------------------------------------------------------------------------
     def _prepared(self, request: Request, window: float | None, stride: float | None) -> dict[str, Any]:
         """What is known of a request before anything is decoded."""
-        item: dict[str, Any] = {"text": request.text, "notes": [], "predicted": [], "spans": [], "heard": []}
+        item: dict[str, Any] = {
+            "text": request.text,
+            "notes": [],
+            "predicted": [],
+            "spans": [],
+            "heard": [],
+            "without": {},
+        }
         if "text" in self.modalities:
             self._check_text(request)
             item["hears"] = request.text is None
@@ -257,16 +270,24 @@ class Predictor:
         except (ValueError, OSError) as err:
             yield (math.nan, math.nan), err
 
-    def _predict(self, pieces: list[_Piece], waiting: list[Any], batch_size: int, keeps: bool) -> None:
+    def _predict(
+        self, pieces: list[_Piece], waiting: list[Any], batch_size: int, keeps: bool, removed: Sequence[str]
+    ) -> None:
         """Adds the predictions of the stretches to what they belong to."""
         if not pieces:
             return
-        predicted = self._ensemble.predict([piece.row for piece in pieces], batch_size)
+        rows = [piece.row for piece in pieces]
+        predicted = self._ensemble.predict(rows, batch_size)
         for i, piece in enumerate(pieces):
             embedding = predicted.embedding[i].copy() if keeps else np.zeros(0, dtype=np.float32)
             waiting[piece.item]["predicted"].append(
                 (piece.span, Predicted(predicted.probabilities[i], predicted.va[i], embedding))
             )
+        for modality in removed:
+            others = self._ensemble.predict(rows, batch_size, without=modality)
+            for i, piece in enumerate(pieces):
+                found = waiting[piece.item]["without"].setdefault(modality, [])
+                found.append((others.probabilities[i], others.va[i]))
 
     # --- what is told -----------------------------------------------------------------------------------------------------
     def _told(self, waiting: list[Any], keeps: bool) -> Iterator[dict[str, Any] | Exception]:
@@ -288,9 +309,17 @@ class Predictor:
             sound = item["sound"]
             seconds = stretches[0][0][1] - stretches[0][0][0] if item["is_windowed"] else sound.seconds
             notes += on_the_sound(sound.rate, seconds, item["is_silent"], self.training, item["is_windowed"])
+        if self._ensemble.reads_signals:
+            notes.append(
+                "The model was trained with bio-signals; here it uses what it learned for segments without them."
+            )
         answer["notes"] = notes + on_the_prediction(answer["entropy"], self.label_space.n_emotions, self.training)
         if keeps:
             answer["embedding"] = whole.embedding.astype(np.float32)
+        for modality, parts in item["without"].items():
+            probabilities, va = (of_the_whole(np.stack(one)) for one in zip(*parts, strict=True))
+            added = contribution(whole, probabilities, va, self.label_space)
+            answer.setdefault("contributions", {})[modality] = added
         if item["is_windowed"] and "audio" in self.modalities:
             answer["windows"] = []
             for i, ((start, end), each) in enumerate(stretches):
@@ -309,39 +338,6 @@ class Predictor:
             **dimensions,
             "entropy": float(entropy(predicted.probabilities)),
         }
-
-    def contributions(self, audio: Any, text: str | None = None, sampling_rate: int | None = None) -> dict[str, Any]:
-        """What each modality carries: the prediction with both, and with one of them left out.
-
-        Text is left out by giving the empty transcript, and audio by giving silence of the same length. The model was not
-        trained on such input, so these predictions show what the answer rests on, and are no predictions to use.
-
-        Args:
-            audio: See ``__call__``; a single sound. The first ``max_seconds`` of it are read.
-            text: What is said; None: the transcriber hears it.
-            sampling_rate: Of an array, in Hz.
-
-        Returns:
-            ``both``, ``audio`` (the text is left out) and ``text`` (the audio is left out), each as ``__call__`` gives it. A model
-            of one modality has that one only.
-
-        Raises:
-            ValueError: See ``__call__``.
-        """
-        if len(self.modalities) == 1:
-            only = self.modalities[0]
-            return {only: self(audio if only == "audio" else None, text, sampling_rate=sampling_rate)}
-        sound = Sound(audio, sampling_rate)
-        ((_, waveform),) = sound.stretches([(0.0, min(sound.seconds, self.max_seconds))])
-        both = self(waveform, text, sampling_rate=SAMPLE_RATE)
-        rest = self([waveform, np.zeros_like(waveform)], ["", both["text"]], sampling_rate=SAMPLE_RATE)
-        found = {"both": both, "audio": rest[0], "text": rest[1]}
-        if sound.seconds > self.max_seconds + SLACK:
-            for answer in found.values():
-                answer["notes"].insert(
-                    0, f"Of {sound.seconds:.1f} s only the first {self.max_seconds:g} s were read here."
-                )
-        return found
 
 
 def _best_device() -> str:

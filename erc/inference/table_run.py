@@ -36,7 +36,7 @@ class TableRun:
         predictor: The models.
         source: Audio and words of the rows.
         out: The table to write: ``.csv``, ``.parquet`` or ``.jsonl``.
-        options: ``batch_size``, ``window``, ``stride`` and ``return_embedding`` of the predictor.
+        options: ``batch_size``, ``window``, ``stride``, ``return_embedding`` and ``return_contributions`` of the predictor.
         identity: What the predictions depend on, as plain values.
         columns: Of the table.
         hears: Whether the transcriber hears rows without a transcript.
@@ -149,9 +149,18 @@ class TableRun:
             *("pred_emotion", "entropy"),
             *(f"prob_{emotion}" for emotion in space.emotions),
             *(f"pred_{name}" for name in space.dimensions),
+            *(name for modality in self._contributing for name in self._contribution_columns(modality)),
             *(["embedding"] if self._options["return_embedding"] else []),
             *("notes", "error"),
         ]
+
+    @property
+    def _contributing(self) -> tuple[str, ...]:
+        return self._predictor.modalities if self._options["return_contributions"] else ()
+
+    def _contribution_columns(self, modality: str) -> list[str]:
+        """``contribution_audio_score`` and one for each dimension, in the order of ``Predictor``'s ``contributions``."""
+        return [f"contribution_{modality}_{name}" for name in ("score", *self._predictor.label_space.dimensions)]
 
     def _lines(self, row: dict[str, str], answer: Any) -> list[dict[str, Any]]:
         """What is written of one row: the whole, and before it each window where windows are asked for."""
@@ -176,6 +185,8 @@ class TableRun:
         cells = {f"prob_{one['label']}": one["score"] for one in answer["emotions"]}
         cells |= {f"pred_{name}": answer[name] for name in self._predictor.label_space.dimensions}
         cells |= {"pred_emotion": answer["emotions"][0]["label"], "entropy": answer["entropy"]}
+        for modality, added in answer.get("contributions", {}).items():
+            cells |= dict(zip(self._contribution_columns(modality), added.values(), strict=True))
         if "embedding" in answer:
             cells["embedding"] = answer["embedding"].tolist()
         return cells | {"notes": " ".join(answer.get("notes", [])), "error": ""}

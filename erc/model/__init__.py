@@ -3,10 +3,13 @@
     places.py         where saved models lie, and how one is used
     pretrained.py     loads encoders, tokenizers and feature extractors; the ``tiny`` ones
     layer_cut.py      the cut through an encoder: frozen below, trained above
+    sizes.py          how large an encoder is, found without its weights and without the network
     encoders.py       waveform or tokens -> sequence and mask
     spectrogram.py    waveform -> sequence and mask, without pre-trained weights
     pooling.py        sequence and mask -> vector
     fusion/           sequences of the modalities -> one vector; one file per row of the paper's table
+    signal_encoder.py  bio-signals -> sequence and mask
+    missing.py        what is read in place of a missing modality; modality dropout
     heads.py          fused vector -> emotion logits, and valence and arousal
     emotion_model.py  encoders -> fusion -> heads
     configuration.py  what a saved model is made of: its config.json
@@ -17,7 +20,8 @@
     saving.py         a trained model -> a folder, and back
     fine_tuning.py    a new model, or a saved one that is trained on
 
-Encoders, inputs, sequences and learning rates have the same names: those of the modalities (``audio``, ``text``).
+Encoders, inputs, sequences and learning rates have the same names: those of the modalities (``audio``, ``text``,
+``signals``).
 """
 
 import lazy_loader

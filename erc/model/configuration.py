@@ -22,6 +22,9 @@ class EmotionModelConfig(PreTrainedConfig):
         audio_config: Of the pre-trained audio encoder; None where the model reads no audio or a spectrogram.
         text_config: Of the text encoder; None where the model reads no text.
         spectrogram: Arguments of ``SpectrogramEncoder``, where the model reads one.
+        signals: Arguments of ``SignalEncoder``, where the model reads bio-signals.
+        modality_dropout: As in training.
+        learned_missing: Modalities for which the model has learned what to read in their place.
         fusion: ``name``, a class of ``erc.model.fusion``, and its arguments without ``dims``.
         label_space: ``LabelSpace.to_json()``; ``id2label`` and ``label2id`` follow from it.
         max_samples: Longest audio that training read, in samples at 16 kHz.
@@ -39,6 +42,9 @@ class EmotionModelConfig(PreTrainedConfig):
     audio_config: PreTrainedConfig | dict | None = None
     text_config: PreTrainedConfig | dict | None = None
     spectrogram: dict[str, Any] | None = None
+    signals: dict[str, Any] | None = None
+    modality_dropout: float = 0.0
+    learned_missing: list[str] | None = None
     fusion: dict[str, Any] | None = None
     label_space: dict[str, Any] | None = None
     max_samples: int = 112_000

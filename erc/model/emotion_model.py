@@ -14,6 +14,7 @@ from erc.labels import LabelSpace
 from erc.model.encoders import Encoder
 from erc.model.fusion.base import Fusion
 from erc.model.heads import Heads
+from erc.model.missing import MissingModalities, ModalityDropout
 
 
 class Prediction(NamedTuple):
@@ -34,10 +35,12 @@ class EmotionModel(nn.Module):
         encoders: Builds the encoder of each modality. Those that the fusion does not read are not called.
         fusion: Class of the fusion, or a ``functools.partial`` of it that lacks ``dims`` only.
         label_space: What is predicted: emotions in their order, dimensions and their scale.
+        modality_dropout: Chance with which a segment loses a modality in a training step; see ``MissingModalities``.
 
     Attributes:
         label_space: As given.
         encoders: The encoders that were built, by modality.
+        missing: Replaces what a segment lacks, by the same rule for all fusions.
         unused: Modalities that were offered and that the fusion does not read.
         fusion_options: ``name`` of the fusion's class and its arguments without ``dims``; what a saved model needs.
 
@@ -46,7 +49,11 @@ class EmotionModel(nn.Module):
     """
 
     def __init__(
-        self, encoders: dict[str, Callable[[], Encoder]], fusion: Callable[..., Fusion], label_space: LabelSpace
+        self,
+        encoders: dict[str, Callable[[], Encoder]],
+        fusion: Callable[..., Fusion],
+        label_space: LabelSpace,
+        modality_dropout: ModalityDropout = 0.0,
     ) -> None:
         super().__init__()
         self.label_space = label_space
@@ -62,9 +69,11 @@ class EmotionModel(nn.Module):
         # built in this order, so that one seed always gives the same weights
         built = {modality: encoders[modality]() for modality in modalities}
         self.encoders = nn.ModuleDict(built)
-        self.fusion = fusion(dims={modality: encoder.dim for modality, encoder in built.items()})
+        dims = {modality: encoder.dim for modality, encoder in built.items()}
+        self.fusion = fusion(dims=dims)
         self.fusion_options = {"name": fusion_class.__name__, **arguments_of(fusion_class, fusion)}
         self.heads = Heads(self.fusion.dim, label_space)
+        self.missing = MissingModalities(dims, modality_dropout)
 
     def parts(self) -> dict[str, nn.Module]:
         """Encoders by modality, ``fusion`` and ``heads``: the names that ``optim.lr`` uses."""
@@ -73,19 +82,30 @@ class EmotionModel(nn.Module):
     def forward(self, inputs: Inputs) -> Prediction:
         """Inputs by modality -> ``Prediction``. Modalities that the fusion does not read are ignored.
 
+        A segment lacks a modality where its mask is False everywhere; ``missing.py`` says what is read then. A modality for
+        which the model has learned that may be left out of the inputs.
+
         Raises:
-            ValueError: A modality that the fusion reads is not there.
+            ValueError: A modality that the fusion reads is not there, and the model has not learned to do without it.
         """
+        given = [modality for modality in self.encoders if modality in inputs]
         lacking = [modality for modality in self.encoders if modality not in inputs]
-        if lacking:
+        if not given or len(self.missing.may_be_left_out(lacking)) < len(lacking):
             raise ValueError(
                 f"Inputs must hold every modality that the fusion reads: expected {', '.join(self.encoders)}, got "
                 f"{', '.join(inputs) or 'none'}. Give the rows a column for {lacking[0]}, and the collator its processor."
             )
-        sequences, masks = {}, {}
-        for modality, encoder in self.encoders.items():
-            sequences[modality], masks[modality] = encoder(inputs[modality]["values"], inputs[modality]["mask"])
-        fused = self.fusion(sequences, masks)
+        sequences, masks, present = {}, {}, {}
+        for modality in given:
+            values, mask = inputs[modality]["values"], inputs[modality]["mask"]
+            sequences[modality], masks[modality] = self.encoders[modality](values, mask)
+            present[modality] = mask.flatten(start_dim=1).any(dim=1)
+        n_segments = len(present[given[0]])
+        for modality in lacking:
+            sequences[modality] = self.missing.replacements[modality].expand(n_segments, 1, -1)
+            masks[modality] = present[given[0]].new_zeros(n_segments, 1)
+            present[modality] = present[given[0]].new_zeros(n_segments)
+        fused = self.fusion(*self.missing(sequences, masks, present))
         emotion_logits, va = self.heads(fused)
         return Prediction(emotion_logits, va, fused)
 

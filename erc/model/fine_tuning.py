@@ -11,8 +11,10 @@ from erc.model.emotion_model import EmotionModel, arguments_of
 from erc.model.encoders import AudioEncoder, Encoder, TextEncoder
 from erc.model.fusion.base import Fusion
 from erc.model.heads import Heads
+from erc.model.missing import ModalityDropout
 from erc.model.places import model_folder
 from erc.model.saving import load_model
+from erc.model.signal_encoder import SignalEncoder
 
 
 def build_model(
@@ -20,6 +22,7 @@ def build_model(
     fusion: Callable[..., Fusion],
     label_space: LabelSpace,
     init_from: str | None = None,
+    modality_dropout: ModalityDropout = 0.0,
 ) -> EmotionModel:
     """The model of a configuration (option ``model``).
 
@@ -31,6 +34,7 @@ def build_model(
             own. Encoders and tokenizer are those of the saved model then, and the encoders' names are not looked at; options
             such as ``freeze`` and ``lora_rank`` hold. A head is taken over if it answers the same question, else it is new,
             and a line says so.
+        modality_dropout: See ``EmotionModel``.
 
     Raises:
         FileNotFoundError: ``init_from`` names no saved model.
@@ -38,7 +42,7 @@ def build_model(
         ValueError: Its fusion or the kind of its encoders is another than the configuration's.
     """
     if init_from is None:
-        return EmotionModel(encoders, fusion, label_space)
+        return EmotionModel(encoders, fusion, label_space, modality_dropout)
     model = load_model(saved_model(init_from)).model.emotion_model
     _check_fusion(model, fusion, init_from)
     model.train()
@@ -53,7 +57,15 @@ def build_model(
         options = {name: value for name, value in asked.keywords.items() if name not in ("name", "revision")}
         if isinstance(encoder, AudioEncoder | TextEncoder):
             encoder.adapt(**options)
+        elif isinstance(encoder, SignalEncoder) and encoder.options["form"] != options["form"]:
+            raise ValueError(
+                f"A model that is trained on keeps the form of its bio-signals: {init_from} reads {encoder.options['form']}, the "
+                f"configuration gives {options['form']}. Set dataset.signals={encoder.options['form']}."
+            )
     _renew_heads(model, label_space)
+    model.missing.dropout = modality_dropout
+    if modality_dropout > 0:
+        model.missing.learn(model.encoders)
     return model
 
 

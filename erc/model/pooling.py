@@ -16,3 +16,11 @@ def masked_mean(sequence: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def first_token(sequence: torch.Tensor) -> torch.Tensor:
     """Vector of the first token ([CLS]): (B, S, D) -> (B, D)."""
     return sequence[:, 0]
+
+
+def pooled(sequences: dict[str, torch.Tensor], masks: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """One vector (B, D) of each modality: the first token of text, the mean over the real steps of all others."""
+    return {
+        modality: first_token(sequence) if modality == "text" else masked_mean(sequence, masks[modality])
+        for modality, sequence in sequences.items()
+    }

@@ -23,6 +23,7 @@ from erc.model.emotion_model import EmotionModel
 from erc.model.encoders import AudioEncoder, Encoder, TextEncoder
 from erc.model.fusion.base import Fusion
 from erc.model.pretrained import quiet_transformers
+from erc.model.signal_encoder import SignalEncoder
 from erc.model.spectrogram import SpectrogramEncoder
 
 
@@ -53,12 +54,15 @@ class EmotionRecognitionModel(PreTrainedModel):
 
     config_class = EmotionModelConfig
     main_input_name = "input_values"
-    input_modalities = ["audio", "text"]  # noqa: RUF012  the form of the class above
+    input_modalities = ["audio", "text", "signals"]  # noqa: RUF012  the form of the class above
     _supports_sdpa = True
 
     def __init__(self, config: EmotionModelConfig) -> None:
         super().__init__(config)
-        self.emotion_model = EmotionModel(encoders_of(config), fusion_of(config), config.labels)
+        self.emotion_model = EmotionModel(
+            encoders_of(config), fusion_of(config), config.labels, config.modality_dropout
+        )
+        self.emotion_model.missing.learn(config.learned_missing or [])
         self.post_init()
 
     def forward(
@@ -67,6 +71,8 @@ class EmotionRecognitionModel(PreTrainedModel):
         audio_attention_mask: torch.Tensor | None = None,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
+        signals: torch.Tensor | None = None,
+        signals_mask: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> EmotionOutput:
         """What ``EmotionProcessor`` gives -> ``EmotionOutput``. Modalities that the fusion does not read are ignored.
@@ -76,6 +82,9 @@ class EmotionRecognitionModel(PreTrainedModel):
             audio_attention_mask: (B, L), 1 for a real sample; all samples are real where not given.
             input_ids: (B, S) int64 token ids.
             attention_mask: (B, S), 1 for a real token; all tokens are real where not given.
+            signals: (B, 11) features or (B, T, 3) sequences of bio-signals, as ``erc.data.ModalityInput`` has them; where not
+                given, the segments lack them.
+            signals_mask: Of the same shape, 1 for a known value; all values are known where not given.
             **kwargs: Ignored; what transformers' callers pass to every model.
 
         Raises:
@@ -85,6 +94,7 @@ class EmotionRecognitionModel(PreTrainedModel):
         for modality, values, mask in (
             ("audio", input_values, audio_attention_mask),
             ("text", input_ids, attention_mask),
+            ("signals", signals, signals_mask),
         ):
             if values is not None:
                 real = torch.ones_like(values, dtype=torch.bool) if mask is None else mask.bool()
@@ -145,6 +155,8 @@ def encoders_of(config: EmotionModelConfig) -> dict[str, Callable[[], Encoder]]:
         found["audio"] = functools.partial(AudioEncoder.from_config, audio)
     if text is not None:
         found["text"] = functools.partial(TextEncoder.from_config, text)
+    if config.signals is not None:
+        found["signals"] = functools.partial(SignalEncoder, **config.signals)
     return found
 
 

@@ -22,6 +22,7 @@ from erc.model.emotion_model import EmotionModel
 from erc.model.pretrained import quiet_transformers
 from erc.model.processor import EmotionProcessor
 from erc.model.recognition_model import EmotionRecognitionModel
+from erc.model.signal_encoder import SignalEncoder
 from erc.model.spectrogram import SpectrogramEncoder
 
 WEIGHTS = "model.safetensors"
@@ -42,6 +43,21 @@ class SavedModel(NamedTuple):
     def processors(self) -> dict[str, Any]:
         """Feature extractor and tokenizer, as ``erc.data.InputCollator`` names them."""
         return _by_name(self.processor)
+
+    @property
+    def speech_modalities(self) -> tuple[str, ...]:
+        """Which of ``audio`` and ``text`` the model reads: what a recording and its transcript give.
+
+        Raises:
+            ValueError: None of them: the model reads bio-signals alone.
+        """
+        found = tuple(name for name in self.model.emotion_model.encoders if name != "signals")
+        if not found:
+            raise ValueError(
+                "A model that is used on recordings reads audio or text: this one reads bio-signals alone. Score it on its corpus "
+                "(python evaluate.py), or use a fusion of three modalities."
+            )
+        return found
 
 
 def _by_name(processor: EmotionProcessor) -> dict[str, Any]:
@@ -96,11 +112,15 @@ def config_of(
     for modality, encoder in model.encoders.items():
         if isinstance(encoder, SpectrogramEncoder):
             encoders["spectrogram"] = encoder.options
+        elif isinstance(encoder, SignalEncoder):
+            encoders["signals"] = encoder.options
         else:
             encoders[f"{modality}_config"] = _plain(encoder.model.config)
     return EmotionModelConfig(
         **encoders,
         fusion=model.fusion_options,
+        modality_dropout=model.missing.dropout,
+        learned_missing=sorted(model.missing.replacements),
         label_space=model.label_space.to_json(),
         max_samples=max_samples,
         max_tokens=max_tokens,

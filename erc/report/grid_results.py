@@ -44,6 +44,10 @@ FUSIONS = {
     "tensor_mixer": "Tensor Mixer Network",
     "audio_only": "Audio only",
     "text_only": "Text only",
+    "signals_only": "Bio-signals only",
+    "concat_3": "Concatenation of three",
+    "cross_attention_3": "Cross-attention of three",
+    "tensor_mixer_3": "Tensor Mixer of three",
     "egemaps_svm": "eGeMAPS, linear SVM",
 }
 

@@ -15,6 +15,7 @@ from erc.report.comparisons import Comparison
 from erc.report.coverage import over_folds_text
 from erc.report.grid_results import READINGS, Row, is_synthetic, metrics_of
 from erc.report.group_tables import groups_of
+from erc.report.modalities import Added
 from erc.report.rendering import Table, ends_text, to_latex
 from erc.report.single_tables import PUBLISHED, fullest, has_published, main_table, majority_of, n_dialogues_of
 
@@ -31,8 +32,9 @@ COLUMNS = ["row", "corpus", "reading", "metric", "mean", "std", "n_folds", "low"
     "p_mantel",
 ]
 """Columns of ``table.csv``. ``low`` and ``high`` are over dialogues; ``Intervals`` says what the two kinds answer.
-``quantity`` is score (of a row, Majority, Human or Human halves), difference (row minus reference: its mean, ends and p), published,
-or arrangement (``low`` and ``high`` are then the middle 95 % of what chance gives, and ``p_mantel`` belongs to it).
+``quantity`` is score (of a row, Majority, Human or Human halves), difference (row minus reference: its mean, ends and p), added
+(the same, where the reference lacks one of the row's modalities), published, or arrangement (``low`` and ``high`` are then the
+middle 95 % of what chance gives, and ``p_mantel`` belongs to it).
 Both p are Holm-corrected. ``seeds`` joins the seeds of each fold with +, fold by fold.
 ``group`` is empty for figures over all segments, else ``gender:F`` or the like."""
 
@@ -55,6 +57,8 @@ class Numbers:
     """(F,) by metric."""
     halves: dict[str, np.ndarray]
     """(F,) by measure: one half of the raters against the other."""
+    added: Added
+    """What each modality adds."""
     arrangements: dict[str, MeanMantel]
     """By row."""
 
@@ -103,16 +107,22 @@ def _lines(numbers: Numbers) -> Iterator[dict[str, Any]]:
     for name, values in numbers.halves.items():
         yield _score("Human halves", "selected", name, values, full)
     for (name, metric), one in numbers.comparisons.items():
-        yield {
-            "row": name, "corpus": "all", "reading": "selected", "metric": metric, "mean": repr(one.difference),
-            "n_folds": one.n_folds, "low": repr(one.low), "high": repr(one.high), "quantity": "difference",
-            "reference": numbers.base.name, "p_t": repr(one.p_t), "p_bootstrap": repr(one.p_bootstrap),
-            "p_bootstrap_is_bound": one.is_bound,
-        }  # fmt: skip
+        yield _difference(name, metric, one, "difference", numbers.base.name)
+    for (name, without, metric), one in numbers.added.items():
+        yield _difference(name, metric, one, "added", without)
     for name, figures in PUBLISHED.items() if has_published(numbers.rows) else ():
         for metric, (mean, std) in figures.items():
             line = {"row": name, "corpus": "all", "reading": "best_epoch_per_metric", "metric": metric}
             yield line | {"mean": mean, "std": std, "n_folds": 5, "quantity": "published"}
+
+
+def _difference(name: str, metric: str, one: Comparison, quantity: str, reference: str) -> dict[str, Any]:
+    return {
+        "row": name, "corpus": "all", "reading": "selected", "metric": metric, "mean": repr(one.difference),
+        "n_folds": one.n_folds, "low": repr(one.low), "high": repr(one.high), "quantity": quantity,
+        "reference": reference, "p_t": repr(one.p_t), "p_bootstrap": repr(one.p_bootstrap),
+        "p_bootstrap_is_bound": one.is_bound,
+    }  # fmt: skip
 
 
 def _group_lines(rows: list[Row], row: Row) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,6 @@ Conventions:
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -35,9 +34,18 @@ from erc.report.grid_results import (
     left_out_text,
     load,
     metrics_of,
-    trained_part_text,
 )
 from erc.report.group_tables import group_section
+from erc.report.modalities import added_by_modality, added_section
+from erc.report.notes import (
+    SYNTHETIC_NOTE,
+    grid_name,
+    other_code_note,
+    preamble,
+    results_of,
+    scope_text,
+    trained_on_text,
+)
 from erc.report.rendering import Document, Section, Table, short_p, table_to_markdown, table_to_text, to_markdown
 from erc.report.single_tables import (
     PUBLISHED_NOTE,
@@ -51,11 +59,8 @@ from erc.report.single_tables import (
     distribution_note,
     distribution_table,
     distributions_of,
-    fullest,
     halves_of,
     has_published,
-    has_several_folds,
-    has_several_seeds,
     humans_of,
     interval_tables,
     main_table,
@@ -63,18 +68,6 @@ from erc.report.single_tables import (
     published_table,
 )
 from erc.report.table_files import Numbers, to_csv, to_paper
-
-PROTOCOLS = {
-    "paper": "the checkpoint is chosen on the fold that is reported, as published (optimistic).",
-    "last": "the last epoch is reported: nothing is chosen on the fold that is reported.",
-    "cross_corpus": "each fold reports a corpus that had no part in training or choosing; the checkpoint is chosen on folds of the "
-    "training corpora that were not trained on.",
-    "nested": "fold k reports, fold k + 1 chooses, the rest trains.",
-}
-
-SYNTHETIC_NOTE = (
-    "**Synthetic sample corpus: these figures show that the pipeline works, and say nothing about people.**"
-)
 
 
 @dataclass(frozen=True)
@@ -129,7 +122,7 @@ def tables_and_left_out(folder: str | Path, width: int | None = None) -> tuple[s
     grid = load(folder)
     tables = make_tables(grid)
     save_tables(folder, tables)
-    notes = [_preamble(grid)[1], *([SYNTHETIC_NOTE.strip("*")] if is_synthetic(grid) else [])]
+    notes = [preamble(grid)[1], *([SYNTHETIC_NOTE.strip("*")] if is_synthetic(grid) else [])]
     text = [
         table_to_text(main_table(grid, "selected"), width),
         *(fill(note, width) if width else note for note in notes),
@@ -183,7 +176,7 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
     base = choose_row(rows, reference, "reference")
     arranged = fold_arrangements(rows)
     # a corpus of which no fold has a segment has no table
-    corpora = sorted({name for result in _results(rows) for name in result["selected"]["metrics_by_corpus"]})
+    corpora = sorted({name for result in results_of(rows) for name in result["selected"]["metrics_by_corpus"]})
     numbers = Numbers(
         rows=rows,
         base=base,
@@ -194,6 +187,7 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
         humans=humans_of(rows),
         halves=halves_of(rows),
         arrangements=arrangements(rows, arranged),
+        added=added_by_modality(rows, n_resamples),
     )
     sections = _reading_sections(rows, numbers.intervals)
     for corpus in corpora if len(corpora) > 1 else []:
@@ -206,12 +200,12 @@ def make_tables(rows: list[Row], reference: str | None = None, n_resamples: int 
     other_code = other_code_note(rows)
     if other_code:
         sections.append(Section("Notes", [other_code], [], "statistics"))
-    scope = _scope(rows, n_resamples)
+    scope = scope_text(rows, n_resamples)
     left_out = left_out_text(rows.left_out) if isinstance(rows, Grid) and rows.left_out else ""
     marks = [SYNTHETIC_NOTE] if is_synthetic(rows) else []
     marks += [f"**{left_out}**"] if left_out else []
-    latex = to_paper(numbers, _grid_name(rows), [trained_on_text(rows).strip(), scope, left_out, other_code])
-    found = Document(_grid_name(rows), [*_preamble(rows), scope, *marks], sections)
+    latex = to_paper(numbers, grid_name(rows), [trained_on_text(rows).strip(), scope, left_out, other_code])
+    found = Document(grid_name(rows), [*preamble(rows), scope, *marks], sections)
     return GridTables(found, to_csv(numbers), latex, numbers.intervals, arranged)
 
 
@@ -221,81 +215,6 @@ def save_tables(folder: str | Path, tables: GridTables, other: Against | None = 
     for name, content in (("table.md", text), ("table.csv", tables.csv), ("table.tex", tables.latex)):
         write_atomically(folder / name, content)
     return f"{text}\n{other.save(folder)}" if other else text
-
-
-def other_code_note(rows: list[Row]) -> str:
-    """Names the cells that were trained with other code than most, and the files that differ; empty where none was."""
-    runs = [run for row in rows for run in row.runs.values()]
-    versions = Counter(frozenset(run.result["code"].items()) for run in runs)
-    most = dict(versions.most_common(1)[0][0])
-    cells = []
-    for run in runs:
-        code = run.result["code"]
-        changed = sorted(file for file in most.keys() | code.keys() if most.get(file) != code.get(file))
-        if changed:
-            cells.append(f"`{run.cell}` ({', '.join(f'`{file}`' for file in changed)})")
-    return f"Cells trained with other code: {'; '.join(cells)}." if cells else ""
-
-
-def _results(rows: list[Row]) -> list[dict]:
-    return [run.result for row in rows for run in row.runs.values()]
-
-
-def _grid_name(rows: list[Row]) -> str:
-    """Name of the grid's folder; for a single run what it is of."""
-    run = next(iter(rows[0].runs.values()))
-    if len(_results(rows)) == 1:
-        return f"{rows[0].name}, fold {run.result['fold']}, seed {run.result['seed']}"
-    return run.folder.absolute().parent.parent.name
-
-
-def _preamble(rows: list[Row]) -> list[str]:
-    results = _results(rows)
-    protocol = results[0]["protocol"]
-    seeds = ", ".join(map(str, sorted({result["seed"] for result in results})))
-    return [
-        f"protocol={protocol}: {PROTOCOLS[protocol]}{trained_on_text(rows)}",
-        f"Mean ± sample standard deviation over folds; seeds {seeds}."
-        if has_several_folds(rows)
-        else f"One fold; seeds {seeds}. How much folds differ is not known.",
-    ]
-
-
-def trained_on_text(rows: list[Row]) -> str:
-    """Which part of the encoders was trained if not all, and on which corpora if others than those that are reported."""
-    part = trained_part_text(rows)
-    if not any(result.get("trained_on") for result in _results(rows)):
-        return part
-    corpora = {one["fold"]: (one.get("trained_on") or one["corpora"], one["corpora"]) for one in _results(rows)}
-    of_folds = [
-        f"Fold {fold} is trained on {', '.join(there)} and reports {', '.join(here)}"
-        for fold, (there, here) in sorted(corpora.items())
-    ]
-    return f"{part} {'. '.join(of_folds)}."
-
-
-def _scope(rows: list[Row], n_resamples: int) -> str:
-    """What the figures are of, and what they leave out: enough to print the table elsewhere."""
-    tables = [run.predictions for run in fullest(rows).first_seed().values()]
-    n_tied = sum(int(table["is_tied"].sum()) for table in tables)
-    folds = f"{len(tables)} folds" if len(tables) > 1 else "One fold"
-    text = (
-        f"{folds} with {sum(map(len, tables)):,} segments, of which {n_tied:,} with tied votes are left out of "
-        "every figure but JSD and CE. Majority: always the training segments' most frequent emotion, mean valence and mean "
-        "arousal. Intervals over dialogues: jackknife over whole dialogues within their fold, bias corrected by "
-        f"{n_resamples:,} resamples of them"
-    )
-    over_folds = (
-        "Intervals over folds: t over the folds, never narrower than those over dialogues."
-        if has_several_folds(rows)
-        else ""
-    )
-    if has_several_seeds(rows):
-        return (
-            f"{text}; they hold the variation between seeds. {over_folds} Every figure is the mean over the seeds of a fold, "
-            "then over folds; resamples draw seeds as well."
-        )
-    return f"{text}; they hold the trained models fixed. {over_folds}".strip()
 
 
 def _reading_sections(rows: list[Row], found: dict[str, dict[str, Intervals]]) -> list[Section]:
@@ -312,7 +231,7 @@ def _reading_sections(rows: list[Row], found: dict[str, dict[str, Intervals]]) -
 
 def _what(reading: str, what: str, rows: list[Row]) -> str:
     """What a reading is; where other segments choose than are reported, validation saw only those that choose."""
-    if reading == "best_epoch_per_metric" and _results(rows)[0]["protocol"] in ("nested", "cross_corpus"):
+    if reading == "best_epoch_per_metric" and results_of(rows)[0]["protocol"] in ("nested", "cross_corpus"):
         return "each metric's best epoch on the segments that choose the checkpoint, and not on those that are reported"
     return what
 
@@ -331,8 +250,10 @@ def _statistics_sections(numbers: Numbers, n_resamples: int) -> list[Section]:
         [published_table(rows)],
         "statistics",
     )
+    of_modalities = added_section(rows, numbers.added)
     return [
         *([against] if found else []),
+        *([of_modalities] if of_modalities else []),
         Section(
             "Label distributions, reading `selected`",
             [

@@ -4,6 +4,7 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
 
     losses.py            what training minimises
     optim.py             parameter groups, schedules
+    precision.py         what trainer.precision=auto is on this machine
     lightning_module.py  batch -> loss -> step; predictions of a fold -> metrics
     loaders.py           views of the data set -> loaders
     history.py           a row of figures per epoch
@@ -18,6 +19,7 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
     resuming.py          which run and which checkpoint a run goes on from
     cached_inputs.py     a run whose encoders have frozen layers -> a collator that reads what these give from disk
     assembly.py          parts of a configuration -> views, module, loaders, trainer
+    selected_predictions.py  predictions of the selected epoch, kept from its validation
     untrained.py         where a network places the segments before it is trained
     classical.py         openSMILE functionals and a support vector machine, a reference without a network
     facts.py             training segments -> the facts that travel with a saved model

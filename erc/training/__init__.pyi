@@ -54,7 +54,12 @@ from .read_back import (
     read_result as read_result,
 )
 from .resuming import how_to_go_on as how_to_go_on, newest_unfinished as newest_unfinished
-from .run import train_fold as train_fold
+from .run import (
+    peak_memory_mb as peak_memory_mb,
+    quieten as quieten,
+    set_threads as set_threads,
+    train_fold as train_fold,
+)
 from .run_folder import (
     BEST as BEST,
     Status as Status,

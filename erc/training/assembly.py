@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -30,6 +30,7 @@ from erc.training.epoch_bar import EpochBar
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
 from erc.training.loggers import DispensableLogger
+from erc.training.precision import fitting_optimizer, resolve_precision
 
 
 def write_missing_corpora(write: functools.partial | None) -> None:
@@ -62,7 +63,10 @@ def build(
     data = parts["dataloader"](train, valid, test, collate=collate, seed=config["seed"])
     model = parts["model"](label_space=train.label_space)
     check_lengths(model, collate.max_tokens)
-    module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
+    if train.signals == "features" and not config["model"].get("init_from"):
+        normalise_signals(model, train)
+    optim = fitting_optimizer(parts["optim"], config["trainer"])
+    module = EmotionModule(model, parts["loss"], optim, parts["scheduler"], config["seed"])
     trainer = make_trainer(parts, config["protocol"])
     if config["trainer"].get("fast_dev_run"):
         return module, data, trainer
@@ -146,8 +150,31 @@ def check_lengths(model: EmotionModel, max_tokens: int) -> None:
         )
 
 
+def check_signals(parts: dict, config: dict) -> None:
+    """Raises ValueError if the fusion reads bio-signals and the data set is to have none."""
+    modalities = getattr(getattr(parts["fusion"], "func", None), "modalities", ())
+    if "signals" not in modalities or config["dataset"].get("signals"):
+        return
+    has_option = "signals" in config["dataset"]
+    advice = "dataset.signals=features or dataset.signals=sequence" if has_option else "dataset=kemdy, which has them"
+    raise ValueError(
+        f"A fusion that reads bio-signals needs them in the data: expected {advice}, got a data set without. Set that, or "
+        "choose a fusion without signals."
+    )
+
+
+def normalise_signals(model: EmotionModel, train: SegmentDataset) -> None:
+    """Gives the encoder of bio-signals, if there is one, mean and deviation of the features over the training segments."""
+    if "signals" not in model.encoders:
+        return
+    encoder: Any = model.encoders["signals"]
+    encoder.normalise_by(np.asarray(train.ds.with_format("numpy")["signal_features"][:]))
+
+
 def make_trainer(parts: dict, protocol: Protocol) -> pl.Trainer:
     """Trainer with the configured callbacks and loggers. Its checkpoints are whole; a logger that fails is left out.
+
+    ``precision=auto`` is that of the hardware.
 
     Under ``protocol=last`` the last epoch is the selected one, and no callback stops early: validation decides nothing.
     """
@@ -162,15 +189,26 @@ def make_trainer(parts: dict, protocol: Protocol) -> pl.Trainer:
     plugins = parts["trainer"].keywords.get("plugins") or []
     if parts["trainer"].keywords.get("enable_progress_bar"):
         callbacks.append(EpochBar())
+    options = parts["trainer"].keywords
     return parts["trainer"](
+        precision=resolve_precision(options.get("precision"), options.get("accelerator", "auto")),
         callbacks=callbacks,
         logger=loggers or False,
         plugins=[*plugins, AtomicCheckpointIO()],
     )
 
 
-def load_selected(module: EmotionModule, trainer: pl.Trainer) -> int:
-    """Loads the weights of the selected epoch into the module and returns that epoch.
+class Loaded(NamedTuple):
+    """Where in the run a checkpoint was saved."""
+
+    epoch: int
+    """From 0."""
+    step: int
+    """Steps of the optimizer that were done."""
+
+
+def load_selected(module: EmotionModule, trainer: pl.Trainer) -> Loaded:
+    """Loads the weights of the selected epoch into the module.
 
     Raises:
         FileNotFoundError: No checkpoint was chosen.
@@ -192,8 +230,8 @@ def load_selected(module: EmotionModule, trainer: pl.Trainer) -> int:
     return load_weights(module, path)
 
 
-def load_weights(module: EmotionModule, path: str | Path) -> int:
-    """Loads the weights of a checkpoint that is whole into the module and returns its epoch, from 0."""
+def load_weights(module: EmotionModule, path: str | Path) -> Loaded:
+    """Loads the weights of a checkpoint that is whole into the module."""
     checkpoint = read_checkpoint(path, map_location="cpu")
     module.load_state_dict(checkpoint["state_dict"], strict=True)
-    return int(checkpoint["epoch"])
+    return Loaded(int(checkpoint["epoch"]), int(checkpoint["global_step"]))

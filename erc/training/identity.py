@@ -61,7 +61,7 @@ epochs, ``continued`` writes down from which run.
 ``trainer.accelerator``, ``trainer.devices``, ``trainer.precision`` and ``n_threads`` count: a CPU and a GPU round
 differently, the number of devices changes the batches, and the number of threads the order in which a CPU adds up."""
 
-ADDED = ("n_threads", "model.init_from", "dataset.signals")
+ADDED = ("n_threads", "model.init_from", "model.modality_dropout", "dataset.*signals", "*.signals.*", "optim.*.signals")
 """Options that count, and that an identity of before lacks. What it was then is not known: a number of threads was the
 machine's. That is no difference by itself, since the code differs as well, and is refused unless it is accepted."""
 
@@ -283,7 +283,7 @@ def option_differences(
     missing = object()
     found = []
     for name in sorted(before.keys() | now.keys()):
-        if name in ADDED and not (name in before and name in now):
+        if matches(name, ADDED) and not (name in before and name in now):
             continue
         values = [options.get(name, missing) for options in (before, now)]
         if values[0] != values[1]:

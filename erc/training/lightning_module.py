@@ -6,7 +6,6 @@ Keys of the log: ``train/loss``, ``train/loss_emotion``, ``train/loss_va`` per e
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.utilities.types import LRSchedulerConfigType, OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import nn
 
@@ -38,6 +38,7 @@ class EmotionModule(pl.LightningModule):
 
     Attributes:
         valid_metrics: Metrics of the last validation.
+        valid_predictions: Its predictions, as ``gathered`` gives them.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class EmotionModule(pl.LightningModule):
         self._build_optimizer, self._build_scheduler = optimizer, scheduler
         self.seed = seed
         self.valid_metrics: dict[str, float] = {}
+        self.valid_predictions: dict[str, np.ndarray] = {}
         self._gathered: list[dict] = []
         self._segments: list[str] = []
 
@@ -129,18 +131,38 @@ class EmotionModule(pl.LightningModule):
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             return  # float16: the scaler skips such a step and lowers its scale
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
-        # the largest of all absolute values: a sum of squares could overflow where every gradient is finite
-        if gradients and not torch.isfinite(nn.utils.get_total_norm(gradients, norm_type=math.inf)):
-            found = [
-                name
-                for name, parameter in self.named_parameters()
-                if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
-            ]
+        if torch.isfinite(nn.utils.get_total_norm(gradients)):
+            return
+        found = [
+            name
+            for name, parameter in self.named_parameters()
+            if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
+        ]
+        if found:  # else the sum of squares is too large a number, and every gradient is finite
             raise ValueError(
                 f"Gradients must be finite: got others in {len(found)} parameters, {found[0]} first, at step "
                 f"{self.global_step}, epoch {self.current_epoch}, on the segments {', '.join(self._segments)}. Check their "
                 "audio, or lower the learning rates (optim.lr)."
             )
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips as Lightning does, also under bf16-mixed with a fused optimizer.
+
+        Lightning refuses that pair, because a fused optimizer unscales the gradients of float16 after they were clipped.
+        bfloat16 scales none (Lightning's issue 21435).
+        """
+        plugin = self.trainer.precision_plugin
+        is_mixed_without_scaler = isinstance(plugin, MixedPrecision) and plugin.scaler is None
+        if is_mixed_without_scaler and gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_validation_epoch_start(self) -> None:
         """Forgets the last validation's predictions."""
@@ -161,7 +183,8 @@ class EmotionModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Metrics over the whole fold."""
-        found = self.gathered()
+        found = self.valid_predictions = self.gathered()
+        self._gathered = []
         self.valid_metrics = evaluate(
             label_space=self.model.label_space,
             hard_label=found["hard_label"],

@@ -35,16 +35,25 @@ from erc.evaluation import (
 )
 from erc.files import write_atomically
 from erc.model import MODEL, predict_command, save_model
-from erc.training.assembly import build, load_processors, load_selected, make_views, write_missing_corpora
+from erc.training.assembly import (
+    build,
+    check_signals,
+    load_processors,
+    load_selected,
+    make_views,
+    write_missing_corpora,
+)
 from erc.training.classical import EgemapsSVM
 from erc.training.facts import trained_layers, training_facts
 from erc.training.history import EpochHistory
 from erc.training.identity import Identity, identify, versions, without_ignored
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
+from erc.training.precision import AUTO
 from erc.training.read_back import read_result
 from erc.training.resuming import take_folder
 from erc.training.run_folder import claimed, drop_checkpoints, record_error
+from erc.training.selected_predictions import SelectedPredictions
 
 
 def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
@@ -101,6 +110,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     write_missing_corpora(parts["synthetic"])
     # first what fails fast: a data set may take many minutes to build
     classical = make_classical(parts, config)
+    check_signals(parts, config)
     processors = load_processors(config) if classical is None else {}
     train, valid, test = make_views(parts["dataset"], config)
     identity = identify(config, train.fingerprint)
@@ -113,6 +123,8 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     if classical is not None:
         return _fit_classical(classical, names, config, identity, (train, valid, test))
     module, data, trainer = build(parts, config, processors, train, valid, test)
+    kept = SelectedPredictions()
+    trainer.callbacks.insert(0, kept)  # type: ignore[attr-defined]
     history = next(callback for callback in parts["callbacks"].values() if isinstance(callback, EpochHistory))
     history.fingerprint, history.identity = identity.fingerprint, identity.to_json()
     for logger in trainer.loggers:
@@ -125,10 +137,9 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
         print("fast_dev_run: training and validation ran; no result is written.")
         return None
 
-    epoch = load_selected(module, trainer)
-    trainer.test(module, datamodule=data, verbose=False)
-    gathered = module.gathered()
-    if not trainer.is_global_zero:
+    epoch, step = load_selected(module, trainer)
+    gathered = _reported(module, data, trainer, kept, step)
+    if gathered is None:
         return None
     save_model(
         module.model,
@@ -141,10 +152,26 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
     facts = names | make_facts(config, identity, train, valid, test) | {"seconds": round(seconds, 2)}
     facts |= {"target_options": data.collate.target_options, "train_last": trained_layers(module.model)}
+    facts["precision"] = str(trainer.precision)
     result = _write_result(run_dir, train, test, gathered, history.rows, epoch, facts)
     drop_checkpoints(run_dir, is_cell=config["resume"] is True)
     print(f"\nSelected epoch {epoch + 1} of {len(history.rows)}; {time.monotonic() - started:.0f} s in all.")
     return _told(result, run_dir, config["resume"] is True, tuple(module.model.encoders))
+
+
+def _reported(
+    module: EmotionModule, data: SegmentData, trainer: pl.Trainer, kept: SelectedPredictions, step: int
+) -> dict[str, np.ndarray] | None:
+    """Predictions of the reported segments by the selected weights; None on other ranks than 0.
+
+    Where these segments chose the checkpoint, validation has predicted them with these weights already, in the same batches.
+    """
+    is_limited = trainer.limit_test_batches != 1.0 or isinstance(trainer.limit_test_batches, int)
+    if data.test is data.valid and not is_limited and kept.holds(step, len(data.test)):
+        return kept.take()
+    trainer.test(module, datamodule=data, verbose=False)
+    gathered = module.gathered()
+    return gathered if trainer.is_global_zero else None
 
 
 def _write_result(
@@ -169,7 +196,7 @@ def _told(result: dict, run_dir: Path, is_cell: bool, modalities: tuple[str, ...
     print(f"Result:     {run_dir / 'result.json'}")
     if not is_cell:  # the end of a grid says it of all cells
         print(f"To see it:  python -m erc report {shlex.quote(str(run_dir))} --out=report")
-        if modalities:
+        if {"audio", "text"} & set(modalities):
             print(f"To use it:  {predict_command(run_dir, modalities)}")
     sys.stdout.flush()
     return result
@@ -230,11 +257,14 @@ def _first_line(
         segments = (
             f"{len(data.train):,} training, {len(data.valid):,} choosing and {len(data.test):,} reported segments"
         )
+    precision = str(trainer.precision)
+    if config["trainer"].get("precision") == AUTO:
+        precision += " (trainer.precision=auto)"
     options = data.collate.target_options
     with_options = f" ({', '.join(f'{name} {value:.4g}' for name, value in options.items())})" if options else ""
     return (
         f"Training {names['fusion']} on {names['target']} targets{with_options}, fold {config['dataset']['validation_fold']}: "
-        f"{segments}, {n_parameters:,} parameters, {device}. Run folder: {config['run_dir']}"
+        f"{segments}, {n_parameters:,} parameters, {device}, {precision}. Run folder: {config['run_dir']}"
     )
 
 

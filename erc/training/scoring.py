@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
@@ -21,6 +22,7 @@ from erc.training.assembly import load_processors, load_weights, make_collator, 
 from erc.training.facts import trained_layers
 from erc.training.identity import identify
 from erc.training.lightning_module import EmotionModule
+from erc.training.precision import resolve_precision
 from erc.training.read_back import finished_result
 from erc.training.run import make_facts, quieten, set_threads
 
@@ -79,11 +81,16 @@ def score_again(
     collate = make_collator(parts, config, processors, train)
     model = saved.model.emotion_model if saved else parts["model"](label_space=scored.label_space)
     module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
-    epoch = known["selected"]["epoch"] if saved else load_weights(module, path)
-    table = _predict(parts, config, collate, module, scored)
+    epoch = known["selected"]["epoch"] if saved else load_weights(module, path).epoch
+    # that of the run: another machine may choose another one
+    precision = known.get("precision") or resolve_precision(
+        config["trainer"].get("precision"), config["trainer"]["accelerator"]
+    )
+    table = _predict(parts, config, collate, module, scored, precision)
     facts = make_facts(config, identify(config, train.fingerprint), train, valid, scored)
     # what the run was, not what the same options would be today
     facts |= {"target_options": collate.target_options, "train_last": known.get("train_last") or trained_layers(model)}
+    facts["precision"] = precision
     facts |= {name: known.get(name) for name in ("experiment", "fusion", "target", "fingerprint", "code", "seconds")}
     result = make_result(table, truth_table(train.ds, train.label_space), [], epoch, facts | {"fold": fold})
     result |= {"run_dir": str(run_dir), "checkpoint": checkpoint, "mode": mode}
@@ -113,7 +120,7 @@ def _checkpoint_path(run_dir: Path, checkpoint: str, out: str | Path | None) -> 
 
 
 def _predict(
-    parts: dict, config: dict, collate: Collator, module: EmotionModule, scored: SegmentDataset
+    parts: dict, config: dict, collate: Collator, module: EmotionModule, scored: SegmentDataset, precision: Any
 ) -> pd.DataFrame:
     """Predictions of the segments, with the columns of ``predictions.csv``."""
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -121,7 +128,7 @@ def _predict(
     trainer = pl.Trainer(
         accelerator=config["trainer"]["accelerator"],
         devices=1,
-        precision=config["trainer"]["precision"],
+        precision=precision,
         use_distributed_sampler=False,
         logger=False,
         enable_checkpointing=False,

@@ -41,19 +41,32 @@ def test_every_word_of_the_page_is_in_both_languages_with_the_same_gaps():
 
 
 def test_the_page_says_what_the_predictor_says(answers, predictor, sounds):
-    emotions, figures, place, carried, time = answers(str(sounds / "a.wav"), TEXT)
+    emotions, figures, place, sentence, carried, time = answers(str(sounds / "a.wav"), TEXT)
     expected = predictor(sounds / "a.wav", TEXT)
     assert emotions == {one["label"]: one["score"] for one in expected["emotions"]}
     assert f"valence **{expected['valence']:.2f}** on a scale from 1 to 5" in figures
     assert f"entropy {expected['entropy']:.2f} of at most 1.95 nats" in figures
-    assert [row[0] for row in carried] == ["sound and words", "sound only", "words only"]
-    parts = predictor.contributions(sounds / "a.wav", TEXT)
-    assert [row[1] for row in carried] == [parts[name]["emotions"][0]["label"] for name in ("both", "audio", "text")]
+    parts = predictor(sounds / "a.wav", TEXT, return_contributions=True)["contributions"]
+    best = expected["emotions"][0]
+    assert carried == [
+        ["sound and words", f"{best['score']:.2f}", f"{expected['valence']:.2f}", f"{expected['arousal']:.2f}"],
+        *(
+            [f"without the {name}", *(f"{-parts[modality][one]:+.2f}" for one in ("score", "valence", "arousal"))]
+            for modality, name in (("audio", "sound"), ("text", "words"))
+        ),
+    ]
+    for (modality, name), line in zip((("audio", "sound"), ("text", "words")), sentence.split("\n\n"), strict=True):
+        after, verb = (
+            best["score"] - parts[modality]["score"],
+            "falls" if parts[modality]["score"] > 0 else "does not fall",
+        )
+        assert line.startswith(f"Without the **{name}**, {best['label']} {verb}")
+        assert line.endswith(f"from {best['score']:.2f} to {after:.2f}.")
     assert place.axes[0].get_xlim() == (1, 5) and time["visible"] is False
 
 
 def test_long_speech_has_emotions_over_time(answers, sounds):
-    assert answers(str(sounds / "long.wav"), TEXT)[4]["visible"] is True
+    assert answers(str(sounds / "long.wav"), TEXT)[5]["visible"] is True
 
 
 def test_words_that_are_heard_are_shown(models, recogniser, sounds):
@@ -63,10 +76,10 @@ def test_words_that_are_heard_are_shown(models, recogniser, sounds):
 
 def test_a_model_of_one_modality_has_no_contributions_and_one_without_dimensions_no_plane(models, sounds, tmp_path):
     audio = Answers(Predictor.from_pretrained(models / "audio"), words("ko"), Limits())
-    assert audio(str(sounds / "a.wav"), None)[3] == []
+    assert audio(str(sounds / "a.wav"), None)[3:5] == ("", [])
     plain = save_tiny(tmp_path / "model", tiny_model("text_only", label_space=LabelSpace(("ja", "nein"))), training={})
     text = Predictor.from_pretrained(plain)
-    emotions, figures, place, _, _ = Answers(text, words("en"), Limits())(None, "hallo")
+    emotions, figures, place, *_ = Answers(text, words("en"), Limits())(None, "hallo")
     assert set(emotions) == {"ja", "nein"} and place is None and "valence" not in figures
     build_page(text, "plain", words("en"), Limits())
 

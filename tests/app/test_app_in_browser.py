@@ -113,7 +113,8 @@ def test_an_upload_is_answered_with_bars_a_plane_and_what_carried_it(page, drive
     until(driver, is_answered)
     assert "valence" in find(driver, "#figures").text
     assert find(driver, "#plane img").size["width"] > 200
-    until(driver, lambda d: "words only" in d.find_element("css selector", "#carried").text)
+    until(driver, lambda d: "without the words" in d.find_element("css selector", "#carried").text)
+    assert "Without the words" in find(driver, "#sentence").text
     errors = [
         one for one in driver.get_log("browser") if one["level"] == "SEVERE" and "not implemented" not in one["message"]
     ]

@@ -384,3 +384,17 @@ def test_features_tell_arousal_of_unknown_speakers_and_shuffled_ones_do_not(whol
 
     shuffled = [correlation(np.random.default_rng(seed).permutation(features)) for seed in range(8)]
     assert correlation(features) > 0.3 and abs(np.mean(shuffled)) < 0.12
+
+
+def test_shuffled_signals_are_exchanged_within_the_view_and_nothing_else_changes(root, cache):
+    plain = view(root, cache, dataset_name="kemdy20")
+    shuffled = view(root, cache, dataset_name="kemdy20", shuffle_signals=True)
+    assert plain.ds["segment_id"][:] == shuffled.ds["segment_id"][:]
+    before, after = (np.asarray(one.ds["signal_features"][:]) for one in (plain, shuffled))
+    order = np.lexsort(before.T), np.lexsort(after.T)
+    np.testing.assert_array_equal(before[order[0]], after[order[1]])
+    moved = ~((before == after) | (np.isnan(before) & np.isnan(after))).all(axis=1)
+    assert moved.mean() > 0.5
+    assert column(plain, "arousal") == column(shuffled, "arousal")
+    again = view(root, cache, dataset_name="kemdy20", shuffle_signals=True)
+    np.testing.assert_array_equal(np.asarray(again.ds["signal_features"][:]), after)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from programs import run_program
 
 from erc.__main__ import main as front_door
 from erc.doctor import commands, findings
 from erc.doctor.findings import Finding
 from erc.doctor.plan import Plan
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("command", ["corpus", "environment"])
@@ -94,9 +90,7 @@ def test_environment_takes_a_plan_and_refuses_a_wrong_one(monkeypatch, capsys):
 @pytest.mark.slow
 def test_both_commands_run_as_processes(corpora, spoilt, tmp_path):
     def run(*arguments: str) -> subprocess.CompletedProcess:
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "fire", "erc.doctor", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        return run_program("-m", "fire", "erc.doctor", *arguments)
 
     good = run("corpus", f"--root={corpora}", f"--json={tmp_path / 'good.json'}")
     bad = run("corpus", f"--root={spoilt[0]}", f"--json={tmp_path / 'bad.json'}")

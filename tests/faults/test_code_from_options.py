@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from programs import run_program
 
 import train  # noqa: F401  registers the configuration's resolvers
 from erc.configuration import TOP_LEVEL, check_command_line, check_config, check_hydra, locate
@@ -41,10 +41,7 @@ def attack(tmp_path) -> tuple[Path, Path]:
 
 def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
     folders = [f"hydra.run.dir={tmp_path / 'run'}", f"hydra.sweep.dir={tmp_path / 'sweep'}"]
-    return subprocess.run(
-        [sys.executable, "train.py", "experiment=demo", STOPS, *folders, *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    return run_program("train.py", "experiment=demo", STOPS, *folders, *arguments)
 
 
 def test_the_payload_works(attack):

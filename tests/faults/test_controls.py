@@ -192,7 +192,7 @@ layer, x = torch.nn.Linear(2000, 2000), torch.randn(2000, 2000)
 layer(x)
 child = multiprocessing.get_context("fork").Process(target=lambda: torch.randn(2000, 2000).exp().sum())
 child.start()
-child.join(10)
+child.join(5)
 print(child.exitcode)
 child.kill()
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,29 @@ N_PLACES = 40
 @pytest.fixture
 def cell(tmp_path, corpora, cache_dir) -> SmallCell:
     return SmallCell(tmp_path, corpora, cache_dir)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, corpora, cache_dir) -> tuple[dict, bytes]:
+    """Result and predictions of a run that nothing disturbed."""
+    cell = SmallCell(tmp_path_factory.mktemp("whole"), corpora, cache_dir)
+    return cell(), (cell.root / "run" / "predictions.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def half_done(tmp_path_factory, corpora, cache_dir) -> Path:
+    """Folder of a run that broke off before its fourth epoch, the last; read only."""
+    cell = SmallCell(tmp_path_factory.mktemp("half_done"), corpora, cache_dir)
+    with pytest.raises(Cut):
+        cell("resume=true", cut_at=3)
+    return cell.root / "run"
+
+
+@pytest.fixture
+def cut(cell, half_done) -> SmallCell:
+    """A cell with a copy of the folder that is half done."""
+    shutil.copytree(half_done, cell.root / "run")
+    return cell
 
 
 def flip(content: bytes, place: int) -> bytes:
@@ -113,46 +137,37 @@ def truncated(content: bytes, share: float) -> bytes:
 
 
 @pytest.mark.parametrize(("damage", "resume"), [(0.0, "true"), (0.5, "auto"), (0.99, "true"), ("flip", "true")])
-def test_a_run_falls_back_to_the_checkpoint_before_and_ends_as_if_nothing_had_been(cell, damage, resume):
-    whole = cell(folder="whole")
-    with pytest.raises(Cut):
-        cell(f"resume={resume}", cut_at=3)
-    last = cell.root / "run" / "last.ckpt"
+def test_a_run_falls_back_to_the_checkpoint_before_and_ends_as_if_nothing_had_been(cut, whole, damage, resume):
+    last = cut.root / "run" / "last.ckpt"
     content = last.read_bytes()
     last.write_bytes(flip(content, len(content) // 2) if damage == "flip" else truncated(content, damage))
     with pytest.warns(UserWarning, match=r"holds last\.ckpt \([\d,]+ bytes\): .*goes on from previous\.ckpt"):
-        result = cell(f"resume={resume}")
-    assert result["selected"] == whole["selected"]
+        result = cut(f"resume={resume}")
+    assert result["selected"] == whole[0]["selected"]
     assert [row["epoch"] for row in result["history"]] == [0, 1, 2, 3]
-    assert (cell.root / "run" / "last.ckpt.damaged").is_file()
-    first, second = (cell.root / name / "predictions.csv" for name in ("whole", "run"))
-    assert first.read_bytes() == second.read_bytes()
-    assert not (cell.root / "run" / "previous.ckpt").exists()  # of no use to a finished run
+    assert (cut.root / "run" / "last.ckpt.damaged").is_file()
+    assert (cut.root / "run" / "predictions.csv").read_bytes() == whole[1]
+    assert not (cut.root / "run" / "previous.ckpt").exists()  # of no use to a finished run
 
 
-def test_when_neither_is_whole_the_run_says_how_much_it_trains_again(cell):
-    with pytest.raises(Cut):
-        cell("resume=true", cut_at=3)
+def test_when_neither_is_whole_the_run_says_how_much_it_trains_again(cut):
     for name in ("last.ckpt", "previous.ckpt"):
-        (cell.root / "run" / name).write_bytes(b"")
+        (cut.root / "run" / name).write_bytes(b"")
     with pytest.warns(UserWarning, match=r"last\.ckpt .*previous\.ckpt .*starts from its first epoch: 3 epochs are"):
-        result = cell("resume=true")
+        result = cut("resume=true")
     assert len(result["history"]) == 4
-    kept = {path.name for path in (cell.root / "run").glob("*.damaged")}
+    kept = {path.name for path in (cut.root / "run").glob("*.damaged")}
     assert kept == {"last.ckpt.damaged", "previous.ckpt.damaged"}
 
 
-def test_a_run_whose_selected_checkpoint_is_damaged_starts_afresh_and_says_so(cell):
+def test_a_run_whose_selected_checkpoint_is_damaged_starts_afresh_and_says_so(cut, whole):
     # its last checkpoint is whole, but the run would end with damaged weights, or fail on every attempt
-    whole = cell(folder="whole")
-    with pytest.raises(Cut):
-        cell("resume=true", cut_at=3)
-    best = cell.root / "run" / "best.ckpt"
+    best = cut.root / "run" / "best.ckpt"
     content = best.read_bytes()
     best.write_bytes(hole(content, len(content) // 2))
     with pytest.warns(UserWarning, match=r"holds best\.ckpt .*checksum.*3 epochs are trained again"):
-        result = cell("resume=true")
-    assert result["selected"] == whole["selected"]
+        result = cut("resume=true")
+    assert result["selected"] == whole[0]["selected"]
 
 
 def test_a_checkpoint_that_is_damaged_and_asked_for_by_name_is_an_error_not_a_fresh_start(cell):

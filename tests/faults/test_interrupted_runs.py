@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -67,6 +69,8 @@ def test_a_run_that_is_stopped_in_an_epoch_is_finished_by_the_command_that_it_pr
     assert results(tmp_path) == []
     if number == signal.SIGKILL:
         assert process.returncode == -number
+        (last,) = runs.rglob("last.ckpt")
+        assert torch.load(last, weights_only=True)["epoch"] >= 1  # whole, whenever the kill came
         again = [*options, "resume=auto"]
     else:
         assert process.returncode == 128 + number
@@ -78,9 +82,9 @@ def test_a_run_that_is_stopped_in_an_epoch_is_finished_by_the_command_that_it_pr
         (command,) = re.findall(r"^    python train\.py (.*)$", told, re.MULTILINE)
         again = shlex.split(command)
         assert again == [*options, "resume=auto"]
-    done = start(again)
-    text = done.communicate(timeout=280)[0]
-    assert done.returncode == 0, text
+    done = run_program("train.py", *again)
+    text = done.stdout
+    assert done.returncode == 0, done.stderr
     assert "Going on from" in text and f"epoch {N_EPOCHS}/{N_EPOCHS}" in text and "epoch 1/" not in text
     (path,) = results(runs)  # in the folder of the run that was stopped
     history = json.loads(path.read_text(encoding="utf-8"))["history"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kemd_views import builds, open_small
+from programs import run_program
 
 from erc.mistakes import is_explained, told_plainly
 
@@ -17,10 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
     # a mask that would let everybody read
-    return subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True, text=True, timeout=120, umask=0o022,
-    )  # fmt: skip
+    return run_program(*command, cwd=cwd, umask=0o022, PYTHONPATH=str(ROOT), **environment)
 
 
 @pytest.mark.slow
@@ -86,7 +84,10 @@ def test_what_is_written_is_private(tmp_path):
 
 def test_in_python_the_data_set_raises_as_before(tmp_path):
     code = "import erc.datasets as d\ntry: d.HF_KEMD(root='nowhere')\nexcept FileNotFoundError: print('raised')"
-    ended = run("-c", f"{code}\nd.HF_KEMD(root='nowhere')", cwd=tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{code}\nd.HF_KEMD(root='nowhere')"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
     assert ended.stdout == "raised\n" and "Traceback" in ended.stderr and ended.returncode == 1
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from programs import run_program
 from stand_ins import holder, result_text
 
 from erc import files
 from erc.grid import overview
 from erc.training import run_folder
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def write_result(run_dir: Path) -> None:
@@ -55,7 +52,7 @@ def test_the_status_of_a_grid_has_a_line_a_row_each_failure_and_the_sums(grid):
 
 
 def test_the_command_says_the_same(grid):
-    done = subprocess.run([sys.executable, "-m", "erc", "status", str(grid)], cwd=ROOT, capture_output=True, text=True)
+    done = run_program("-m", "erc", "status", grid)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == EXPECTED
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import soundfile
 from own_speech import scores
+from programs import run_program
 from saved_models import speech
 
 from erc.data import KEMD
@@ -73,6 +74,22 @@ def test_a_table_keeps_its_rows_and_gets_its_predictions(segments, models, predi
     assert "lies in it: got '../a.wav'" in found["error"][2] and "got 'soon'" in found["error"][3]
     assert "no transcript" in found["error"][4]
     assert sorted(os.listdir(tmp_path)) == ["in", f"out.{ending}"]
+
+
+def test_contributions_are_columns_of_a_table_and_lines_of_a_file(sounds, models, predictor, tmp_path, capsys):
+    with pytest.raises(SystemExit):  # c.mp3 and long.wav have no words
+        folder(str(sounds), str(tmp_path / "out.csv"), model=str(models / "both"), contributions=True)
+    found = written(tmp_path / "out.csv").set_index("file")
+    expected = predictor(sounds / "a.wav", "정말 좋아요", return_contributions=True)
+    for modality, added in expected["contributions"].items():
+        for name, value in added.items():
+            assert float(found.loc["a.wav", f"contribution_{modality}_{name}"]) == pytest.approx(value, abs=1e-5)
+    assert (found.loc["c.mp3"].filter(like="contribution") == "").all()
+    capsys.readouterr()
+    file(str(sounds / "a.wav"), model=str(models / "both"), text="정말 좋아요", contributions=True)
+    added = expected["contributions"]["text"]
+    line = f"text adds to {expected['emotions'][0]['label']} {added['score']:+.3f}, valence {added['valence']:+.2f}"
+    assert line in capsys.readouterr().out
 
 
 def test_a_link_that_leads_out_of_the_folder_is_refused(segments, models, tmp_path):
@@ -182,9 +199,9 @@ def test_half_of_another_table_and_a_finished_one_are_refused(sounds, models, tm
 def test_a_killed_program_goes_on_without_repeating_rows(sounds, models, tmp_path):
     path = many(sounds, tmp_path, 1_500)
     out = tmp_path / "out.csv"
-    typed = [sys.executable, "-m", "erc", "predict", "table", str(path), f"--out={out}", f"--model={models / 'both'}"]
+    typed = ["-m", "erc", "predict", "table", str(path), f"--out={out}", f"--model={models / 'both'}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(typed, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, *typed], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     parts = tmp_path / "out.csv.parts"
     until = time.monotonic() + 120
     while len(list(parts.glob("part-*.parquet"))) < 2 and time.monotonic() < until:
@@ -193,7 +210,7 @@ def test_a_killed_program_goes_on_without_repeating_rows(sounds, models, tmp_pat
     process.wait()
     before = {part.name: part.stat().st_mtime_ns for part in parts.glob("part-*.parquet")}
     assert 2 <= len(before) < 6 and not out.exists()
-    again = subprocess.run(typed, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    again = run_program(*typed)
     assert again.returncode == 0, again.stderr
     found = pd.read_csv(out)
     assert found["segment_id"].tolist() == list(range(1_500)) and not parts.exists()

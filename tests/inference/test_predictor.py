@@ -12,7 +12,7 @@ from own_speech import scores
 from saved_models import save_tiny, speech, tiny_model
 
 import erc
-from erc.data import KEMD, Collator, script_shares
+from erc.data import KEMD, Collator, InputCollator, script_shares
 from erc.inference import Predictor
 from erc.inference.predictor import Request
 from erc.inference.remarks import on_the_text
@@ -264,15 +264,44 @@ def test_flat_predictions_and_synthetic_training_are_noted(tmp_path, sounds):
     assert "all 7 emotions are nearly as likely" in notes[0] and "synthetic speech" in notes[1]
 
 
-def test_contributions_leave_one_modality_out(predictor, models, sounds):
-    found = predictor.contributions(sounds / "a.wav", TEXT)
-    assert scores(found["both"]) == pytest.approx(scores(predictor(sounds / "a.wav", TEXT)), abs=1e-5)
-    assert scores(found["audio"]) == pytest.approx(scores(predictor(sounds / "a.wav", "")), abs=1e-5)
-    silence = predictor(np.zeros(16_000, dtype=np.float32), TEXT, sampling_rate=16_000)
-    assert scores(found["text"]) == pytest.approx(scores(silence), abs=1e-5)
-    long = predictor.contributions(sounds / "long.wav", TEXT)
-    assert all(answer["notes"][0] == "Of 8.0 s only the first 3 s were read here." for answer in long.values())
-    assert list(Predictor.from_pretrained(models / "audio").contributions(sounds / "a.wav")) == ["audio"]
+def test_a_contribution_is_the_prediction_less_that_of_the_model_whose_modality_is_masked(predictor, models, sounds):
+    saved = load_model(models / "both")
+    row = {"segment_id": "a", "waveform": soundfile.read(sounds / "a.wav", dtype="int16")[0], "transcript": TEXT}
+    answer = predictor(sounds / "a.wav", TEXT, return_contributions=True)
+    plain = predictor(sounds / "a.wav", TEXT)
+    assert {name: value for name, value in answer.items() if name != "contributions"} == plain
+    assert list(answer["contributions"]) == ["audio", "text"]
+    best = answer["emotions"][0]
+    for modality, added in answer["contributions"].items():
+        inputs = InputCollator(**saved.processors, max_samples=48_000)([row])["inputs"]
+        inputs[modality]["mask"] = torch.zeros_like(inputs[modality]["mask"])
+        with torch.no_grad():
+            without = saved.model.emotion_model(inputs)
+        score = without.emotion_logits[0].softmax(0)[KEMD.emotions.index(best["label"])]
+        assert added["score"] == pytest.approx(best["score"] - float(score), abs=1e-5) and abs(added["score"]) > 1e-3
+        expected = [answer["valence"], answer["arousal"]] - without.va[0].numpy()
+        assert [added["valence"], added["arousal"]] == pytest.approx(expected, abs=1e-5)
+
+
+def test_contributions_to_a_long_sound_are_the_mean_of_those_to_its_windows(predictor, sounds):
+    waveform = soundfile.read(sounds / "long.wav", dtype="int16")[0]
+    answer = predictor(sounds / "long.wav", TEXT, return_contributions=True)
+    starts = [round(16_000 * one["start"]) for one in answer["windows"]]
+    parts = predictor(
+        [waveform[start : start + 48_000] for start in starts],
+        [TEXT] * 5,
+        sampling_rate=16_000,
+        return_contributions=True,
+    )
+    for modality in ("audio", "text"):
+        for name in ("valence", "arousal"):
+            expected = np.mean([one["contributions"][modality][name] for one in parts])
+            assert answer["contributions"][modality][name] == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_a_model_does_not_read_contributes_nothing_to_its_answer(models, sounds):
+    answer = Predictor.from_pretrained(models / "audio")(sounds / "a.wav", return_contributions=True)
+    assert list(answer["contributions"]) == ["audio"]
 
 
 @pytest.mark.parametrize(

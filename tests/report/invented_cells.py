@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from invented_world import CENTROIDS, SHARES
@@ -11,6 +13,7 @@ from erc.data import KEMD
 from erc.evaluation import predictions
 from erc.labels import hard_label, is_tied
 from erc.report.figures.over_folds import FoldValues
+from erc.robustness import Effect, conditions
 
 
 def make_votes(rng, n):
@@ -100,3 +103,22 @@ def fold_values(rng, n_rows, n_folds=5):
         }
         for metric in ("Weighted-F1", "CCC (arousal)", "CCC (valence)")
     }
+
+
+def robustness_effects(rng):
+    """Three metrics under every condition; signals are not read, and one interval is not defined."""
+    found = []
+    for condition in conditions(with_transcriber=True):
+        for metric, value in (("macro_f1", 0.6), ("ccc_valence", 0.7), ("ccc_arousal", 0.4)):
+            is_read, is_clean = condition.modality != "signals", condition.name == "clean"
+            difference = -float(rng.uniform(0, 0.3)) if is_read and not is_clean else 0.0
+            half = float(rng.uniform(0.01, 0.2)) if difference else 0.0
+            half = math.nan if condition.name == "clipping" else half
+            rate = float(rng.uniform(0, 1)) if condition.modality == "text" and not condition.removes else math.nan
+            found.append(
+                Effect(
+                    condition.name, condition.title, condition.modality, is_read, metric, value + difference, difference,
+                    difference - half, difference + half, rate,
+                )
+            )  # fmt: skip
+    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import lru_cache
 
 import matplotlib
 import numpy as np
 import pytest
-from invented_cells import corpus, fold_values, history, make_votes
+from invented_cells import corpus, fold_values, history, make_votes, robustness_effects
 from invented_world import world
 from mapped_worlds import mapped_world
 from matplotlib.text import Text
@@ -26,6 +27,7 @@ from erc.report.figures import (
     f1,
     over_folds,
     peakl,
+    robustness,
     style,
     valence_arousal,
 )
@@ -64,10 +66,11 @@ def all_figures(rng, n, note, scale=1, width_mm=style.PAGE_MM):
         "curves": curves.draw_curves(histories, dict.fromkeys(range(5), 3), "valid/accuracy", LONG_TITLE, **look),
         "folds": over_folds.draw_folds(fold_values(rng, 3 if n < 200 else 9), **look),
         "corpus": corpus_overview.draw_corpus(corpus(rng, n), KEMD, 7.0, **look),
+        "robustness": robustness.draw_robustness(robustness_effects(rng), f"{LONG_TITLE}, fold 4, seed 42", **look),
     }
 
 
-NAMES = ("map", "peakl", "confusion", "f1", "calibration", "predictions", "curves", "folds", "corpus")
+NAMES = ("map", "peakl", "confusion", "f1", "calibration", "predictions", "curves", "folds", "corpus", "robustness")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,7 @@ def narrow_and_large():
     return all_figures(np.random.default_rng(4), 1500, "", scale=70, width_mm=style.COLUMN_MM)
 
 
+@lru_cache(maxsize=40)  # drawing takes the time: the figures of this file are drawn once
 def drawn_texts(fig):
     """Each text that is really drawn, with its box in pixels."""
     found = {}

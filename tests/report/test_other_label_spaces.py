@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -34,10 +35,32 @@ def grids(tmp_path_factory):
     return {name: write_grid(folder / name.replace(" ", "_"), space) for name, space in SPACES.items()}
 
 
-def draw(grid, out_dir, width="page"):
-    rows = grid_results.load(grid)
-    view = GridView(rows, rows[0], n_resamples=50, width=width)
-    return {one.name: one for one in drawing.draw_all(view, out_dir)}
+@pytest.fixture(scope="module")
+def figures(grids, tmp_path_factory):
+    """What is drawn of a space, and the figures, each by name; without files, since writing takes the time."""
+
+    @cache
+    def draw(name, width="page"):
+        rows, found = grid_results.load(grids[name]), {}
+        view = GridView(rows, rows[0], n_resamples=50, width=width)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(drawing, "save", lambda fig, stem, vector: found.__setitem__(stem.name, fig))
+            return {one.name: one for one in drawing.draw_all(view, tmp_path_factory.mktemp("figures"))}, found
+
+    return draw
+
+
+@pytest.fixture(scope="module")
+def page(grids, tmp_path_factory):
+    """Text of a space's page."""
+
+    @cache
+    def build(name):
+        out = tmp_path_factory.mktemp("page")
+        building.build(str(grids[name]), out=str(out), n_resamples=20)
+        return (out / "index.html").read_text(encoding="utf-8")
+
+    return build
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
@@ -97,8 +120,8 @@ def test_tables_have_the_columns_of_the_label_space_and_no_nan(grids, name, tmp_
         ),
     ],
 )
-def test_every_figure_is_drawn_that_the_labels_allow_and_the_others_say_why_not(grids, kept, name, missing, tmp_path):
-    drawn = draw(grids[name], tmp_path)
+def test_every_figure_is_drawn_that_the_labels_allow_and_the_others_say_why_not(figures, name, missing):
+    drawn, kept = figures(name)
     missing = missing | {"corpus": "is not there"}  # these cells have no configuration, hence no corpora
     assert {one for one, what in drawn.items() if what.missing} == missing.keys()
     for one, reason in missing.items():
@@ -108,9 +131,8 @@ def test_every_figure_is_drawn_that_the_labels_allow_and_the_others_say_why_not(
 
 @pytest.mark.parametrize("width", ["page", "column"])
 @pytest.mark.parametrize("name", SPACES)
-def test_text_of_other_label_spaces_is_legible_and_does_not_overlap(grids, kept, name, width, tmp_path):
-    draw(grids[name], tmp_path, width)
-    for one, fig in kept.items():
+def test_text_of_other_label_spaces_is_legible_and_does_not_overlap(figures, name, width):
+    for one, fig in figures(name, width)[1].items():
         texts = drawn_texts(fig)
         assert overlaps(texts) == [], one
         outside = [
@@ -121,8 +143,8 @@ def test_text_of_other_label_spaces_is_legible_and_does_not_overlap(grids, kept,
         assert outside == [], one
 
 
-def test_segments_without_a_label_are_left_out_and_counted(grids, kept, tmp_path):
-    draw(grids["five"], tmp_path)
+def test_segments_without_a_label_are_left_out_and_counted(grids, figures):
+    kept = figures("five")[1]
 
     def texts(name):
         return [text.get_text() for text in kept[name].findobj(Text)]
@@ -202,10 +224,8 @@ def test_another_corpus_is_one_rater_group():
 
 # --- page -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", SPACES)
-def test_the_page_is_of_the_label_space(grids, name, tmp_path):
-    space = SPACES[name]
-    building.build(str(grids[name]), out=str(tmp_path), n_resamples=20)
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+def test_the_page_is_of_the_label_space(page, name):
+    space, text = SPACES[name], page(name)
     data = data_of(text)
     assert tuple(data["emotions"]) == space.emotions and tuple(data["dimensions"]) == space.dimensions
     assert data["hasPlane"] == space.has_plane == ('id="va"' in text) and data["language"] is None
@@ -226,12 +246,11 @@ def press(driver, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
-def test_the_page_s_script_runs_on_it(grids, open_page, name, tmp_path):
+def test_the_page_s_script_runs_on_it(page, open_page, name):
     from selenium.webdriver.common.keys import Keys
 
     space = SPACES[name]
-    building.build(str(grids[name]), out=str(tmp_path / "out"), n_resamples=20)
-    driver = open_page((tmp_path / "out" / "index.html").read_text(encoding="utf-8"))
+    driver = open_page(page(name))
     labels = [chip.get_attribute("data-value") for chip in driver.find_elements("css selector", "#emotions input")]
     assert labels == [*space.emotions, "no votes"]
     outcomes = [chip.get_attribute("data-value") for chip in driver.find_elements("css selector", "#outcomes input")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import inspect
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from programs import run_program
 
 from erc.data import KEMD
 from erc.datasets import HF_KEMD
@@ -166,13 +166,8 @@ def test_all_parts_of_a_page_are_of_the_one_data_set_of_the_run(sample_grid, tmp
 @pytest.mark.slow
 def test_one_command_writes_tables_figures_and_a_page(sample_grid, tmp_path):
     out = tmp_path / "report"
-    command = [sys.executable, "-m", "fire", "erc.report", "build", f"--runs={sample_grid}", f"--out={out}/"]
-    done = subprocess.run(
-        [*command, "--n-resamples=20"],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    done = run_program(
+        "-m", "fire", "erc.report", "build", f"--runs={sample_grid}", f"--out={out}/", "--n-resamples=20"
     )
     assert done.returncode == 0, done.stderr
     last = done.stdout.strip().splitlines()[0]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import math
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -36,6 +34,7 @@ from grid_by_hand import (
     write_paper_grid,
 )
 from kemd_columns import PROB, SOFT
+from programs import run_program
 from scipy import stats
 from sklearn.metrics import f1_score
 
@@ -443,8 +442,7 @@ def test_a_sample_corpus_is_named_as_such_wherever_its_figures_stand(tmp_path, t
 def test_the_command_writes_and_prints_the_table(tmp_path):
     for fold in (0, 1):
         write_cell(tmp_path, "concat_hard", fold, table_of("concat_hard", fold))
-    typed = [sys.executable, "-m", "erc", "table", str(tmp_path), "--n_resamples=5"]
-    done = subprocess.run(typed, cwd=ROOT, capture_output=True, text=True)
+    done = run_program("-m", "erc", "table", tmp_path, "--n_resamples=5")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (tmp_path / "table.md").read_text(encoding="utf-8").strip()
     assert "Concatenation, hard (2/5 folds)" in done.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 from datasets import Dataset
 from own_corpora import write_csv, write_tone
+from programs import run_program
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -22,7 +22,6 @@ from erc.labels import LabelSpace
 from erc.training import EgemapsSVM, Identity, finished_result, read_result
 from erc.training.run import _fit_classical, make_classical
 
-ROOT = Path(__file__).resolve().parents[2]
 SPACE = LabelSpace(("low", "high", "never"), ("valence",), (1.0, 5.0))
 
 
@@ -149,7 +148,7 @@ def train(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     write_corpus(folder)
     typed = ["experiment=scratch", "dataset=manifest", f"dataset.path={folder / 'segments.csv'}", "dataset.n_folds=2"]
     typed += [f"dataset.cache_dir={folder / 'cache'}", f"hydra.run.dir={folder / 'run'}", *options]
-    return subprocess.run([sys.executable, "train.py", *typed], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    return run_program("train.py", *typed)
 
 
 @pytest.mark.slow

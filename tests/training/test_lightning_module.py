@@ -32,6 +32,7 @@ from erc.training.lightning_module import EmotionModule
 from erc.training.losses import FocalLoss, MSELoss, MultitaskLoss
 from erc.training.optim import build_optimizer, constant
 from erc.training.run import train_fold
+from erc.training.selected_predictions import SelectedPredictions
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 N_SEGMENTS, BATCH_SIZE, N_EPOCHS = 11, 4, 3
@@ -165,6 +166,63 @@ def test_without_the_reseeding_hook_a_resumed_run_would_differ(runs, monkeypatch
     runs("whole")
     runs("broken_off", runs.break_off("broken_off", 2))
     assert "state_dict" in " ".join(differences(state(runs.last("whole")), state(runs.last("broken_off"))))
+
+
+def test_with_a_fused_optimizer_a_resumed_run_equals_the_whole_one_too(runs):
+    two = ("optim.fused=true", "trainer.max_epochs=2")
+    runs("fused", *two)
+    runs("broken_off", runs.break_off("broken_off", 1, *two), *two)
+    assert differences(state(runs.last("fused")), state(runs.last("broken_off"))) == []
+    for group in runs.last("fused")["optimizer_states"][0]["param_groups"]:
+        assert group["fused"] is True  # control
+
+
+# --- predictions of the selected epoch --------------------------------------------------------------------------------
+class CountTests(pl.Callback):
+    """Batches of the pass over the reported fold at the end."""
+
+    n = 0
+
+    def on_test_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
+        self.n += 1
+
+
+RISING, FALLING = "callbacks.best.mode=max", "callbacks.best.mode=min"
+
+
+@pytest.mark.parametrize("mode", [RISING, FALLING])
+def test_a_fold_that_was_just_validated_is_not_predicted_again(runs, monkeypatch, mode):
+    # selects the last epoch, or the first
+    options, counts = ("callbacks.best.monitor=epoch", mode, "trainer.max_epochs=2"), []
+    for name in ("kept", "again"):
+        counter = CountTests()
+        selected = runs(name, *options, callback=counter)["selected"]["epoch"]
+        counts.append(counter.n)
+        monkeypatch.setattr(SelectedPredictions, "holds", lambda self, step, n_segments: False)
+    assert counts == [0, N_BATCHES]
+    assert selected == (1 if mode == RISING else 0)
+    for file in ("predictions.csv", "embeddings.npz"):
+        assert (runs.root / "kept" / file).read_bytes() == (runs.root / "again" / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("option", ["+trainer.limit_val_batches=1", "+trainer.val_check_interval=2"])
+def test_predictions_of_a_part_and_of_other_weights_are_not_taken(runs, option):
+    # one batch was validated; a step was taken after the last validation
+    counter = CountTests()
+    runs("run", "trainer.max_epochs=1", option, callback=counter)
+    assert counter.n == N_BATCHES
+
+
+def test_a_part_of_the_fold_is_refused_whether_or_not_it_was_validated(runs):
+    with pytest.raises(ValueError, match="Do not set limit_test_batches"):
+        runs("run", "trainer.max_epochs=1", "+trainer.limit_test_batches=1")
+
+
+def test_a_run_that_goes_on_after_its_selected_epoch_predicts_the_fold_again(runs):
+    first = ("callbacks.best.monitor=epoch", FALLING, "trainer.max_epochs=2")
+    counter = CountTests()
+    runs("elsewhere", *first, runs.break_off("broken_off", 1, *first), callback=counter)
+    assert counter.n == N_BATCHES
 
 
 def test_a_run_resumed_elsewhere_selects_the_best_of_all_epochs(runs):

@@ -96,6 +96,37 @@ def test_adamw_s_options_arrive():
         assert (group["weight_decay"], group["eps"], group["betas"]) == (0.3, 1e-3, (0.5, 0.6))
 
 
+def test_the_fused_optimizer_takes_the_steps_of_the_plain_one_and_is_the_default_where_it_exists():
+    # equation 1 of Loshchilov and Hutter (2019), arXiv 1711.05101, as torch's plain loop computes it, is the oracle
+    models, optimizers = [], []
+    for fused in (False, True, "auto"):
+        torch.manual_seed(0)
+        models.append(toy())
+        optimizers.append(build_optimizer(models[-1], {"encoder": 1e-2, "head": 1e-3}, weight_decay=0.1, fused=fused))
+    for step in range(20):
+        for model, optimizer in zip(models, optimizers, strict=True):
+            torch.manual_seed(step)
+            for parameter in model.parameters():
+                parameter.grad = torch.randn_like(parameter)
+            optimizer.step()
+    weights = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in models]
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-6, atol=1e-7)
+    assert torch.equal(weights[2], weights[1])
+    assert [optimizer.defaults["fused"] for optimizer in optimizers] == [False, True, True]
+    shapes = build_optimizer(toy().to("meta"), {"encoder": 1e-2, "head": 1e-3})  # a device without the kernel
+    assert shapes.defaults["fused"] is False
+
+
+def test_the_paper_s_run_is_fused_and_those_that_readme_shows_are_not():
+    for options, fused in (
+        (["experiment=paper", "encoders=tiny", "logger=csv", "run_dir=none"], True),
+        (DEMO, False),
+        (["experiment=scratch", "run_dir=none"], False),
+    ):
+        parts = composed(*options)
+        assert parts["optim"](parts["model"](label_space=KEMD)).defaults["fused"] is fused
+
+
 def test_an_unknown_prefix_is_an_error_that_names_the_parts():
     with pytest.raises(ValueError, match="prefix 'mixer' matches no parameter.*parts are encoder, head"):
         build_optimizer(toy(), {"encoder": 1.0, "head": 1.0, "mixer": 1.0})

@@ -1,4 +1,7 @@
-"""A run from the command line, as real processes: its files, its errors, what it keeps to itself, and being killed."""
+"""A run from the command line, as real processes: its files, its errors, and what it keeps to itself.
+
+Being stopped and killed: faults/test_interrupted_runs.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import functools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from programs import run_program
 from transformers import BertTokenizer, RobertaConfig, RobertaModel, Wav2Vec2Config, Wav2Vec2Model
 
 from erc.data.corpora import CORPORA
@@ -31,20 +34,25 @@ def command(corpora: Path, cache_dir: Path, run_dir: Path, *overrides: str) -> l
     """The demo on a few segments, as it is typed."""
     data = ["synthetic=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}", "dataset.num_data=16"]
     small = ["dataloader.collate.max_samples=8000", "trainer.max_epochs=1", f"hydra.run.dir={run_dir}"]
-    return [sys.executable, "train.py", "experiment=demo", *data, *small, *overrides]
+    return ["train.py", "experiment=demo", *data, *small, *overrides]
 
 
 def environment(**changes: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1"} | changes
 
 
+def fresh(typed: list[str], **env: str) -> subprocess.CompletedProcess:
+    """Runs the command to its end in an interpreter of its own."""
+    typed = [sys.executable, *typed]
+    return subprocess.run(typed, cwd=ROOT, env=environment(**env), capture_output=True, text=True, timeout=280)
+
+
 @pytest.fixture
 def train(corpora, cache_dir, tmp_path):
     """Runs the command to its end; the run folder is ``tmp_path / "run"``."""
 
-    def train(*overrides: str, **env: str) -> subprocess.CompletedProcess:
-        typed = command(corpora, cache_dir, tmp_path / "run", *overrides)
-        return subprocess.run(typed, cwd=ROOT, env=environment(**env), capture_output=True, text=True, timeout=280)
+    def train(*overrides: str) -> subprocess.CompletedProcess:
+        return run_program(*command(corpora, cache_dir, tmp_path / "run", *overrides))
 
     return train
 
@@ -54,8 +62,8 @@ def result_of(run_dir: Path) -> dict:
 
 
 # --- what a run leaves ------------------------------------------------------------------------------------------------
-def test_the_demo_trains_one_fold_and_leaves_its_files(train, tmp_path):
-    done = train()
+def test_the_demo_trains_one_fold_and_leaves_its_files(corpora, cache_dir, tmp_path):
+    done = fresh(command(corpora, cache_dir, tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     run_dir = tmp_path / "run"
     expected = {"config.yaml", "metrics.csv", "best.ckpt", "last.ckpt", "predictions.csv", "result.json"}
@@ -144,14 +152,7 @@ def test_no_transcript_and_no_key_gets_into_a_run_s_files_or_weights_and_biases(
         if path.parent != root and "wav" in path.parts:
             path.write_text(f"{SENTINEL} {path.stem}", encoding="utf-8")
     options = [*encoders, "logger=wandb", "dataloader.batch_size=4"]
-    done = subprocess.run(
-        command(root, cache, run_dir, *options),
-        cwd=ROOT,
-        env=environment(WANDB_MODE="offline", WANDB_API_KEY=KEY),
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    done = fresh(command(root, cache, run_dir, *options), WANDB_MODE="offline", WANDB_API_KEY=KEY)
     assert done.returncode == 0, done.stderr
     assert result_of(run_dir)["n_reported_on"] == 16
     assert list(run_dir.rglob("*.wandb")), "Weights & Biases wrote nothing"
@@ -189,22 +190,18 @@ def test_an_experiment_of_the_old_spelling_is_told_the_new_one():
         ("demo/grid", "experiment=demo_grid"),
         ("'tensor_mixer_soft'", "fusion=tensor_mixer target=soft"),  # Hydra takes quotes
     ):
-        typed = [sys.executable, "train.py", f"experiment={old}", "--cfg", "job"]
-        done = subprocess.run(typed, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        done = run_program("train.py", f"experiment={old}", "--cfg", "job")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.endswith(f"got {old.strip(chr(39))}. A row is a fusion and a target now: {new}\n")
         # control: what it says composes
-        again = subprocess.run(
-            [sys.executable, "train.py", *new.split(), "--cfg", "job"], cwd=ROOT, capture_output=True, timeout=60
-        )
+        again = run_program("train.py", *new.split(), "--cfg", "job")
         assert again.returncode == 0, again.stderr
 
 
 # --- overfitting ------------------------------------------------------------------------------------------------------
 def test_the_debug_preset_learns_eight_segments_by_heart(corpora, cache_dir, tmp_path):
     data = ["synthetic=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}"]
-    typed = [sys.executable, "train.py", "experiment=demo", "debug=overfit", *data, f"hydra.run.dir={tmp_path}"]
-    done = subprocess.run(typed, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=280)
+    done = run_program("train.py", "experiment=demo", "debug=overfit", *data, f"hydra.run.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     result = result_of(tmp_path)
     assert (result["n_train"], result["n_reported_on"]) == (8, 8)
@@ -212,48 +209,6 @@ def test_the_debug_preset_learns_eight_segments_by_heart(corpora, cache_dir, tmp
     assert len(losses) == 60 and losses[-1] < 0.3 * losses[0]
     told = [float(line.split("train loss ")[1].split()[0]) for line in done.stdout.splitlines() if "train loss" in line]
     assert told == [round(loss, 3) for loss in losses]
-
-
-# --- being killed -----------------------------------------------------------------------------------------------------
-@pytest.mark.slow
-def test_a_run_that_is_killed_leaves_no_result_and_goes_on_where_it_was(corpora, cache_dir, tmp_path):
-    # SIGTERM and Ctrl-C: faults/test_interrupted_runs.py
-    run_dir = tmp_path / "run"
-    endless = ["trainer.max_epochs=1000", "callbacks.early_stopping.patience=1000", "scheduler=none"]
-    process = subprocess.Popen(
-        command(corpora, cache_dir, run_dir, *endless),
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        for line in process.stdout:  # until two epochs are done
-            if line.startswith("epoch 2/"):
-                break
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=120)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode != 0, "a script that goes on after a run must see that it did not finish"
-    assert not (run_dir / "result.json").exists()
-    checkpoint = torch.load(run_dir / "last.ckpt", weights_only=True)  # whole, whenever the kill came
-    n_done = checkpoint["epoch"] + 1
-    go_on = [*endless[1:], f"trainer.max_epochs={n_done + 1}", f"ckpt_path={run_dir / 'last.ckpt'}"]
-    done = subprocess.run(
-        command(corpora, cache_dir, run_dir, *go_on),
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr
-    history = result_of(run_dir)["history"]
-    assert [row["epoch"] for row in history] == list(range(n_done + 1))
-    assert history[-1]["step"] == (n_done + 1) * history[0]["step"]  # no step lost, none taken twice
 
 
 # --- parts of it, in this process -------------------------------------------------------------------------------------
@@ -311,11 +266,12 @@ def test_fewer_positions_than_tokens_is_an_error_that_says_how_many_there_are():
 # --- number of threads ------------------------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_the_number_of_threads_is_the_configuration_s_whatever_the_environment_says(corpora, cache_dir, tmp_path):
-    found = {}
-    for name, variable, option in (("one", "1", []), ("two", "2", []), ("asked", "1", ["n_threads=2"])):
-        typed = command(corpora, cache_dir, tmp_path / name, *option)
-        subprocess.run(typed, cwd=ROOT, env=environment(OMP_NUM_THREADS=variable), check=True, timeout=280)
-        found[name] = result_of(tmp_path / name)["n_threads"]
+    run_program(*command(corpora, cache_dir, tmp_path / "one")).check_returncode()
+    fresh(
+        command(corpora, cache_dir, tmp_path / "two"), OMP_NUM_THREADS="2"
+    ).check_returncode()  # torch reads it at once
+    run_program(*command(corpora, cache_dir, tmp_path / "asked", "n_threads=2")).check_returncode()
+    found = {name: result_of(tmp_path / name)["n_threads"] for name in ("one", "two", "asked")}
     assert found == {"one": 1, "two": 1, "asked": 2}
     predictions = {name: (tmp_path / name / "predictions.csv").read_bytes() for name in found}
     assert predictions["one"] == predictions["two"]

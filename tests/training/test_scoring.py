@@ -6,17 +6,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from programs import run_program
 
 import evaluate
 from erc.datasets import HF_KEMD
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +22,7 @@ def run_dir(corpora, cache_dir, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     data = ["synthetic=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}", "dataset.num_data=60"]
     small = ["dataloader.collate.max_samples=8000", "trainer.max_epochs=1", f"hydra.run.dir={folder}"]
-    typed = [sys.executable, "train.py", "experiment=demo", "protocol=nested", "target=hard", *data, *small]
-    done = subprocess.run(
-        typed, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=280
-    )
+    done = run_program("train.py", "experiment=demo", "protocol=nested", "target=hard", *data, *small)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -50,10 +44,7 @@ def view(corpora: Path, cache_dir: Path, mode: str, fold: int) -> HF_KEMD:
 
 
 def test_the_command_gives_bit_equal_predictions_on_the_run_s_own_fold(unchanged, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "evaluate.py", str(unchanged), f"--out={tmp_path / 'scores'}"],
-        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
+    done = run_program("evaluate.py", unchanged, f"--out={tmp_path / 'scores'}")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "scores" / "predictions.csv").read_bytes() == (unchanged / "predictions.csv").read_bytes()
     found = json.loads((tmp_path / "scores" / "evaluation.json").read_text(encoding="utf-8"))

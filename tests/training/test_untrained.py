@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import run_program
 from small_cells import SmallCell
 
 from erc.report import load
@@ -42,8 +40,7 @@ def test_the_command_of_the_picture_in_the_readme_draws_both(cells, tmp_path):
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^python -m erc figures runs/demo (--only=map)$", readme, re.MULTILINE)
     run = str(cells[0].root / "run")
-    typed = [sys.executable, "-m", "erc", "figures", run, command, f"--out={tmp_path}", "--vector=svg"]
-    done = subprocess.run(typed, capture_output=True, text=True, timeout=200, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = run_program("-m", "erc", "figures", run, command, f"--out={tmp_path}", "--vector=svg")
     assert done.returncode == 0, done.stderr
     assert "Training takes the rank correlation" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alignment.csv", "map.png", "map.svg"]

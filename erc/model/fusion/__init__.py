@@ -7,6 +7,10 @@
     cross_attention.py  audio attends to text, and text to audio
     audio_only.py       audio alone
     text_only.py        text alone
+    tensor_mixer_3.py   outer product of audio, text and bio-signals, read by the mixer
+    concat_3.py         audio, text and bio-signals side by side
+    cross_attention_3.py  each of the three attends to the two others
+    signals_only.py     bio-signals alone
 
 A new fusion is one file here, with a subclass of ``Fusion``, and one yaml in ``config/fusion/``. The yaml's
 ``_target_: erc.model.fusion.<Class>`` finds the class in the file that defines it.

@@ -39,8 +39,8 @@ class CrossAttention(Fusion):
         if attention_dim % n_heads:
             raise ValueError(f"n_heads must divide attention_dim: got {n_heads} heads for width {attention_dim}.")
         self.dim = hidden_dim
-        self.audio_projection = _projection(dims["audio"], attention_dim)
-        self.text_projection = _projection(dims["text"], attention_dim)
+        self.audio_projection = projection_to(attention_dim, dims["audio"])
+        self.text_projection = projection_to(attention_dim, dims["text"])
         self.audio_to_text = nn.MultiheadAttention(attention_dim, n_heads, batch_first=True)
         self.text_to_audio = nn.MultiheadAttention(attention_dim, n_heads, batch_first=True)
         self.audio_norm = nn.LayerNorm(attention_dim)
@@ -62,5 +62,6 @@ class CrossAttention(Fusion):
         return self.hidden(torch.cat([audio_vector, text_vector], dim=1))
 
 
-def _projection(dim: int, attention_dim: int) -> nn.Module:
+def projection_to(attention_dim: int, dim: int) -> nn.Module:
+    """Brings an encoder's width to that of the attention; nothing where they are the same."""
     return nn.Identity() if dim == attention_dim else nn.Linear(dim, attention_dim)

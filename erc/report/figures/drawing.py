@@ -9,7 +9,8 @@ Conventions:
 - The panels of a figure have letters; in a narrow figure they stand one below the other.
 - Tied segments have no emotion, hence no colour: they are left out, except where votes themselves are shown.
 - Figures of one row are of its lowest seed; the map is of the fold with the median weighted F1.
-- A figure whose input is missing is left out, and its ``Drawn`` says why.
+- A figure whose input is missing is left out, and its ``Drawn`` says why. "robustness" is of what a command of its own computes:
+  where that was not done, nothing is said of it.
 
 Shapes: N segments, K emotions, F folds, D width of the vector in front of the heads.
 """
@@ -36,9 +37,10 @@ from erc.report.figures import (
     f1,
     over_folds,
     peakl,
+    robustness,
     valence_arousal,
 )
-from erc.report.figures.spec import FigureSpec, GridView
+from erc.report.figures.spec import FigureSpec, GridView, NotComputed
 from erc.report.figures.style import STYLE, Width
 from erc.report.figures.themed_svg import themed_svg
 from erc.report.grid_results import choose_row, load
@@ -50,6 +52,7 @@ FIGURES: list[FigureSpec] = [
     f1.FIGURE,
     calibration.FIGURE,
     valence_arousal.FIGURE,
+    robustness.FIGURE,
     curves.FIGURE,
     peakl.FIGURE,
     corpus_overview.FIGURE,
@@ -165,6 +168,8 @@ def draw_all(
             save(fig, out_dir / spec.name, vector)
             finding = spec.finding(grid)
         except (FileNotFoundError, NotDrawn) as err:
+            if isinstance(err, NotComputed) and only is None:
+                continue
             drawn.append(Drawn(spec.name, None, str(err).splitlines()[0]))
         else:
             path = out_dir / f"{spec.name}.png"

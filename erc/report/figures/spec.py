@@ -25,6 +25,10 @@ from erc.report.projection import Layout, NotDrawn
 from erc.training import read_config
 
 
+class NotComputed(NotDrawn):
+    """A figure shows what a command of its own computes, and that was not done; it is missing only where it is named."""
+
+
 @dataclass
 class GridView:
     """A grid as the figures show it: all rows, the one row that is pictured, and tables that several figures share.

@@ -29,6 +29,7 @@ from erc.report.page.html import render
 from erc.report.page.media import add_media
 from erc.report.page.sections import alignment_section, cells_of, facts_of, pictures_of, raters_section
 from erc.report.projection import Layout, check_layout
+from erc.report.robustness_tables import robustness_section
 from erc.report.tables import make_tables, save_tables
 
 
@@ -95,6 +96,8 @@ def build(
         drawn = draw_all(grid, target / "figures", on_figure=lambda one: bar.set_postfix_str(one.name), for_page=True)
         done("raters")
         sections = [*([other.section] if other else []), raters_section(chosen, n_resamples)]
+        if robustness := robustness_section(rows):
+            sections.insert(0, robustness)
         if any(one.name == "map" and one.path for one in drawn):
             sections.insert(0, alignment_section(rows, grid.alignments.rows))
         done("page")

@@ -1,0 +1,183 @@
+"""Measured pieces and the batches of a run -> seconds, operations, memory and disk of a cell.
+
+Convention: an encoder's cost is a constant a call plus a part that grows with segments x padded length; a fusion's grows with
+the segments. Seconds are of one process; bytes are 8 bits; a GB is 10^9 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from erc.plan.lengths import Batches
+from erc.plan.loop import Line
+from erc.plan.model import Built
+from erc.plan.parts import Curve, Points
+
+CONTEXT_BYTES = 600_000_000
+"""Of a GPU's memory, for CUDA and its libraries."""
+
+USABLE = 0.92
+"""Share of a GPU's memory that is planned with: its allocator leaves gaps."""
+
+EXTRA_LARGEST = 2
+"""Tensors of the largest kept size that a backward pass has at a time beside what is kept."""
+
+
+class Depth(NamedTuple):
+    """An encoder as it is trained."""
+
+    built: Built
+    layerdrop: float
+    n_trained: int | None
+    """Layers from the top that are trained, and nothing else; None for all of the encoder, 0 for none of it."""
+
+
+class Measured(NamedTuple):
+    """What a machine measured of one configuration in one precision."""
+
+    points: Points
+    curves: dict[str, Curve]
+    """``audio``, ``text`` (without layers), ``audio layers``, ``text layers`` (one layer), and each fusion."""
+    recomputed: dict[str, float]
+    """Bytes a measured batch that one layer keeps while its activations are computed again, by modality."""
+    loop: Line
+    """Seconds of a batch beside the model, by padded samples."""
+    optimizer: float
+    """Seconds a trained weight."""
+    writing: Line
+    """Seconds of a checkpoint by bytes."""
+    product: float
+    """Operations a second of a matrix product."""
+    is_gpu: bool
+    process_bytes: int
+    """Of the process with its libraries; not on a GPU."""
+
+
+class Weights(NamedTuple):
+    """Numbers of weights."""
+
+    all: int
+    trained: int
+
+
+class Sum(NamedTuple):
+    """Of several batches."""
+
+    seconds: float
+    operations: float
+
+
+def weights_of(depths: dict[str, Depth], model: Any) -> Weights:
+    """Weights of the whole model, of which ``model`` has few layers."""
+    rest = sum(one.numel() for part in (model.fusion, model.heads) for one in part.parameters())
+    n_all = n_trained = rest
+    for name in model.encoders:
+        built, _, n = depths[name]
+        n_all += built.parameters_of_base(False) + built.n_layers * built.parameters_of_layer(False)
+        base = built.parameters_of_base(True) if n is None else 0
+        n_trained += base + _n_trained(depths[name]) * built.parameters_of_layer(True)
+    return Weights(n_all, n_trained)
+
+
+def _n_trained(depth: Depth) -> int:
+    return depth.built.n_layers if depth.n_trained is None else min(depth.n_trained, depth.built.n_layers)
+
+
+def cost_of(
+    batches: Batches,
+    depths: dict[str, Depth],
+    fusion: str,
+    modalities: tuple[str, ...],
+    measured: Measured,
+    training: bool,
+) -> Sum:
+    """Seconds and operations of the model and the loop over batches; the optimizer is not among them."""
+    seconds = float(measured.loop.at(batches.samples).sum())
+    operations = 0.0
+    for name in modalities:
+        lengths = batches.samples if name == "audio" else batches.tokens
+        for curve, is_trained, factor in _calls(name, depths[name], measured, training):
+            kinds = ("train", "train_operations") if is_trained else ("forward", "forward_operations")
+            found = [_at(getattr(curve, kind), name, lengths, batches.sizes, measured.points) for kind in kinds]
+            seconds, operations = seconds + factor * float(found[0].sum()), operations + factor * float(found[1].sum())
+    curve = measured.curves[fusion]
+    kinds = ("train", "train_operations") if training else ("forward", "forward_operations")
+    axis = "audio" if "audio" in modalities else "text"
+    lengths = batches.samples if axis == "audio" else batches.tokens
+    found = [_fused(getattr(curve, kind), axis, lengths, batches.sizes, measured.points) for kind in kinds]
+    return Sum(seconds + float(found[0].sum()), operations + float(found[1].sum()))
+
+
+def _calls(name: str, depth: Depth, measured: Measured, training: bool) -> list[tuple[Curve, bool, float]]:
+    """Curve, whether it is differentiated, and how often it is called, of each piece of an encoder."""
+    built, layerdrop, n = depth
+    base_trained = training and n is None and built.parameters_of_base(True) > 0
+    calls = [(measured.curves[name], base_trained, 1.0)]
+    if built.n_layers:
+        layer, n_trained = measured.curves[f"{name} layers"], _n_trained(depth) if training else 0
+        kept = 1 - layerdrop if training else 1.0
+        calls += [(layer, False, float(built.n_layers - n_trained)), (layer, True, kept * n_trained)]
+    return calls
+
+
+def _at(values: np.ndarray, axis: str, lengths: Any, sizes: Any, points: Points) -> np.ndarray:
+    """An encoder's cost at lengths (N,) and batch sizes (N,); see the convention above."""
+    short, long = points.samples if axis == "audio" else points.tokens
+    slope = (values[1] - values[0]) / (long - short)
+    constant = max(0.0, values[0] - slope * short)
+    return np.maximum(0.0, constant + slope * lengths * sizes / points.n_segments)
+
+
+def _fused(values: np.ndarray, axis: str, lengths: Any, sizes: Any, points: Points) -> np.ndarray:
+    short, long = points.samples if axis == "audio" else points.tokens
+    slope = (values[1] - values[0]) / (long - short)
+    return np.maximum(0.0, values[0] + slope * (lengths - short)) * sizes / points.n_fused
+
+
+def activation_bytes(
+    samples: int,
+    tokens: int,
+    size: int,
+    depths: dict[str, Depth],
+    fusion: str,
+    modalities: tuple[str, ...],
+    measured: Measured,
+) -> float:
+    """Bytes that a batch keeps for its backward pass, and what that pass needs at a time."""
+    total, largest = 0.0, 0.0
+    for name in modalities:
+        length = samples if name == "audio" else tokens
+        for curve, is_trained, factor in _calls(name, depths[name], measured, training=True):
+            if is_trained and factor:
+                total += factor * float(_at(curve.kept, name, length, size, measured.points))
+                largest = max(largest, float(_at(curve.largest, name, length, size, measured.points)))
+        if _n_trained(depths[name]):
+            total += measured.recomputed.get(name, 0.0) * size / measured.points.n_segments
+    axis, length = ("audio", samples) if "audio" in modalities else ("text", tokens)
+    total += float(_fused(measured.curves[fusion].kept, axis, length, size, measured.points))
+    return total + EXTRA_LARGEST * largest
+
+
+def fixed_bytes(weights: Weights, measured: Measured) -> float:
+    """Memory that does not depend on the batch: weights, gradients, AdamW's two averages; on a GPU its context."""
+    held = 4 * weights.all + 12 * weights.trained
+    return held + (CONTEXT_BYTES if measured.is_gpu else measured.process_bytes)
+
+
+def memory_bytes(weights: Weights, activations: float, measured: Measured) -> float:
+    """Peak: in the backward pass, or, on a GPU, in the optimizer's step, which updates all weights at once."""
+    step = 4 * weights.trained if measured.is_gpu else 0
+    return fixed_bytes(weights, measured) + max(activations, step)
+
+
+def disk_bytes(weights: Weights) -> tuple[int, int]:
+    """Bytes that a finished cell keeps, and bytes that a cell in training needs (``erc.training.checkpoints.check_room``)."""
+    kept = 4 * weights.all
+    return kept, 2 * kept + 3 * (kept + 8 * weights.trained)
+
+
+def written_seconds(weights: Weights, writing: Line) -> float:
+    """Seconds of the checkpoints of one epoch: all that going on needs, and the selected weights."""
+    return float(writing.at(4 * weights.all + 8 * weights.trained) + writing.at(4 * weights.all))

@@ -1,0 +1,159 @@
+"""What a step costs beside the model: preparing the batch, Lightning's loop, the optimizer, the checkpoints."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from erc.data import Collator
+from erc.labels import LabelSpace
+from erc.model import EmotionModel, Encoder, load_feature_extractor, load_tokenizer
+from erc.model.fusion import AudioOnly, Concat, TextOnly
+from erc.plan.timing import synchronize
+from erc.training import AtomicCheckpointIO, EmotionModule
+
+N_BATCHES = 12
+"""Batches of which the loop is timed."""
+
+WRITTEN = (100_000, 64_000_000)
+"""Bytes of the two checkpoints whose writing is timed."""
+
+
+class Line(NamedTuple):
+    """A cost that is a constant and a slope."""
+
+    constant: float
+    slope: float
+
+    def at(self, amount: Any) -> Any:
+        """Cost of an amount."""
+        return self.constant + self.slope * amount
+
+
+def line_through(amounts: tuple[float, float], costs: tuple[float, float]) -> Line:
+    """The line through two points; neither part is below 0."""
+    slope = max(0.0, (costs[1] - costs[0]) / (amounts[1] - amounts[0]))
+    return Line(max(0.0, costs[0] - slope * amounts[0]), slope)
+
+
+class _Stub(Encoder):
+    """An encoder that costs nothing: the step around it is left."""
+
+    dim = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(self.dim))
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A sequence of one step."""
+        return self.weight.expand(len(values), 1, self.dim), mask[:, :1]
+
+
+def loop_seconds(config: dict[str, Any], parts: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace) -> Line:
+    """Seconds of one training batch without its model, by the samples of its longest segment.
+
+    Args:
+        config: Plain values of the run.
+        parts: Instantiated loss and trainer.
+        modalities: What the fusion reads.
+        space: What is predicted.
+    """
+    longest = config["dataloader"]["collate"]["max_samples"]
+    lengths = (longest // 4, longest)
+    costs = tuple(_seconds_of_batch(config, parts, modalities, space, length) for length in lengths)
+    return line_through(lengths, costs)  # type: ignore[arg-type]
+
+
+def _seconds_of_batch(
+    config: dict[str, Any], parts: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace, length: int
+) -> float:
+    size, collate_options = config["dataloader"]["batch_size"], config["dataloader"]["collate"]
+    collate = Collator(
+        load_feature_extractor("tiny") if "audio" in modalities else None,
+        load_tokenizer("tiny") if "text" in modalities else None,
+        space,
+        "soft",
+        collate_options["max_samples"],
+        collate_options["max_tokens"],
+    )
+    rng = np.random.default_rng(0)
+    rows = [_row(rng, length, space, f"segment{i}") for i in range(size)]
+    fusion: Any = Concat if len(modalities) > 1 else AudioOnly if "audio" in modalities else TextOnly
+    small = functools.partial(fusion, projection_dim=4, hidden_dim=4)
+    model = EmotionModel(dict.fromkeys(modalities, _Stub), small, space)
+    stamps: list[float] = []
+
+    def stamped(chosen: list[dict]) -> Any:
+        stamps.append(time.perf_counter())
+        return collate(chosen)
+
+    loader = DataLoader(rows, batch_sampler=[list(range(size))] * N_BATCHES, collate_fn=stamped)  # type: ignore[arg-type]
+    module = EmotionModule(
+        model, parts["loss"], lambda one: torch.optim.AdamW(one.parameters()), lambda *_, **__: None, 0
+    )
+    trainer = parts["trainer"](
+        callbacks=[], logger=False, enable_checkpointing=False, max_epochs=1, enable_progress_bar=False,
+        accelerator="cpu", devices=1, strategy="auto", precision="32-true", accumulate_grad_batches=1,
+        num_sanity_val_steps=0, limit_val_batches=0,
+    )  # fmt: skip
+    trainer.fit(module, train_dataloaders=loader)
+    return statistics.median(np.diff(stamps))
+
+
+def _row(rng: np.random.Generator, length: int, space: LabelSpace, name: str) -> dict[str, Any]:
+    votes = np.zeros(space.n_emotions, dtype=np.int64)
+    votes[0] = 1
+    waveform = rng.integers(-3000, 3000, length).astype(np.int16)
+    row = {"segment_id": name, "waveform": waveform, "transcript": "정말 행복해 " * 4, "votes": votes}
+    return row | {"hard_label": 0, "is_tied": False} | dict.fromkeys(space.dimensions, 3.0)
+
+
+def optimizer_seconds(optimizer: Callable[[Any], Any], model: EmotionModel, device: torch.device) -> float:
+    """Seconds of clipping, checking and stepping, for one weight that is trained.
+
+    Args:
+        optimizer: Builds it (``erc.training.build_optimizer``).
+        model: Its encoders may have few layers.
+        device: Where it is.
+    """
+    step = optimizer(model)
+    trained = [one for group in step.param_groups for one in group["params"]]
+    for one in trained:
+        one.grad = torch.full_like(one, 1e-6)
+    taken = []
+    for _ in range(4):
+        synchronize(device)
+        begun = time.perf_counter()
+        nn.utils.get_total_norm([one.grad for one in trained], norm_type=torch.inf).item()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        step.step()
+        synchronize(device)
+        taken.append(time.perf_counter() - begun)
+    for one in trained:
+        one.grad = None
+    return statistics.median(taken[1:]) / sum(one.numel() for one in trained)
+
+
+def writing_seconds(folder: Path) -> Line:
+    """Seconds of writing a checkpoint with its checksums, by bytes, on the disk of a folder."""
+    costs = []
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".erc-plan-") as temporary:
+        for n_bytes in WRITTEN:
+            taken = []
+            for _ in range(3):
+                begun = time.perf_counter()
+                AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(n_bytes // 4)}, Path(temporary) / "a.ckpt")
+                taken.append(time.perf_counter() - begun)
+            costs.append(statistics.median(taken))
+    return line_through(WRITTEN, (costs[0], costs[1]))

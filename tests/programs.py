@@ -1,0 +1,126 @@
+"""A program of this repository as a process of its own that starts at once.
+
+A fresh interpreter takes five seconds to import torch and Lightning. Here one process a test session imports them, and each
+program is a fork of it: with a memory, a folder, variables, an output and an exit code of its own. What a test needs of a
+fresh interpreter (its imports, variables that libraries read when they are loaded, being killed) starts one by ``subprocess``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+IMPORTED = [
+    "torch",
+    "torchaudio",
+    "transformers",
+    "pytorch_lightning",
+    "datasets",
+    "hydra",
+    "pandas",
+    "matplotlib.pyplot",
+]
+IMPORTED += ["sklearn.metrics", "scipy.stats", "pydantic", "rich.console", "torch.utils.data"]
+"""Of other packages only: those of this repository are imported by each program itself."""
+
+
+def run_program(
+    *command: str | Path, cwd: Path = ROOT, seconds: float = 280, umask: int = -1, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs ``python COMMAND…`` to its end, as ``subprocess.run`` does with captured text.
+
+    Args:
+        command: A script and its arguments, or ``-m``, a module and its arguments.
+        cwd: The folder in which it runs.
+        seconds: It is killed after them.
+        umask: Of the process; -1: that of the tests.
+        environment: Variables that differ from those of the tests.
+    """
+    words = [str(word) for word in command]
+    with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
+        asked = {"words": words, "cwd": str(cwd), "seconds": seconds, "umask": umask, "files": [out.name, err.name]}
+        server = _server()
+        server.stdin.write(json.dumps(asked | {"environment": {**os.environ, **environment}}) + "\n")
+        server.stdin.flush()
+        code = int(server.stdout.readline())
+        return subprocess.CompletedProcess(words, code, out.read().decode(), err.read().decode())
+
+
+@cache
+def _server() -> subprocess.Popen:
+    """The process from which programs are forked; it ends when its input does, so with this process."""
+    server = subprocess.Popen(
+        [sys.executable, __file__], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    atexit.register(server.communicate)
+    return server
+
+
+def _serve() -> None:
+    """Runs one program after another: a JSON object a line comes in, an exit code goes out."""
+    for name in IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()  # what a fork does not look at, it need not copy
+    for line in sys.stdin:
+        asked = json.loads(line)
+        process = os.fork()
+        if process == 0:
+            os._exit(_become(**asked))
+        until = time.monotonic() + asked["seconds"]
+        while (status := os.waitpid(process, os.WNOHANG)) == (0, 0):
+            if time.monotonic() > until:
+                os.kill(process, signal.SIGKILL)
+            time.sleep(0.01)
+        print(os.waitstatus_to_exitcode(status[1]), flush=True)
+
+
+def _become(
+    words: list[str], cwd: str, seconds: float, umask: int, files: list[str], environment: dict[str, str]
+) -> int:
+    """Runs the program in this process; returns its exit code."""
+    for number, name in enumerate([os.devnull, *files]):
+        end = os.open(name, os.O_WRONLY if number else os.O_RDONLY)
+        os.dup2(end, number)
+        os.close(end)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    if umask >= 0:
+        os.umask(umask)
+    sys.path[1:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    try:
+        if words[0] == "-m":
+            sys.argv, sys.path[0] = words[1:], cwd
+            runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv, sys.path[0] = words, str(Path(words[0]).resolve().parent)
+            runpy.run_path(str(Path(words[0]).resolve()), run_name="__main__")
+        return 0
+    except SystemExit as end:  # as the interpreter deals with it
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    _serve()
