@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from erc.data import InputCollator, Inputs, ModalityInput
 from erc.frozen.store import StateStore
-from erc.model import AudioEncoder, EmotionModel, PretrainedEncoder, first_token, masked_mean
+from erc.model import AudioEncoder, EmotionModel, PretrainedEncoder, pooled
 
 FORMAT_VERSION = 1
 """Raise it whenever the code computes other states of the same encoder and segments."""
@@ -38,12 +38,6 @@ SEGMENTS_PER_SHARD = 100
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 StateKind = Literal["bf16", "fp32"]
-
-POOL: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "audio": masked_mean,
-    "text": lambda sequence, mask: first_token(sequence),
-}
-"""What a fusion that pools first reads of an encoder's sequence."""
 
 
 class Segments(NamedTuple):
@@ -177,7 +171,11 @@ class _Encoder:
         device = self.computation.device
         with self.computation.context():
             hidden, mask = self.encoder.below(inputs["values"].to(device), inputs["mask"].to(device))
-            states = POOL[self.modality](hidden, mask) if self.is_pooled else hidden[mask]
+            states = (
+                pooled({self.modality: hidden}, {self.modality: mask})[self.modality]
+                if self.is_pooled
+                else hidden[mask]
+            )
         return states.to("cpu", DTYPES[self.computation.kind])
 
 

@@ -11,7 +11,7 @@ from .fine_tuning import build_model as build_model, saved_model as saved_model
 from .layer_cut import cut_complaint as cut_complaint
 from .missing import MissingModalities as MissingModalities
 from .places import MODEL as MODEL, model_folder as model_folder, predict_command as predict_command
-from .pooling import first_token as first_token, masked_mean as masked_mean
+from .pooling import pooled as pooled
 from .pretrained import load_feature_extractor as load_feature_extractor, load_tokenizer as load_tokenizer
 from .processor import EmotionProcessor as EmotionProcessor
 from .recognition_model import EmotionOutput as EmotionOutput, EmotionRecognitionModel as EmotionRecognitionModel

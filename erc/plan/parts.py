@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,9 +76,7 @@ class Points(NamedTuple):
     tokens: tuple[int, int]
 
 
-def points_of(
-    config: dict[str, Any], built: dict[str, Built], models: dict[str, Any], device: torch.device
-) -> Points:
+def points_of(config: dict[str, Any], built: dict[str, Built], models: dict[str, Any], device: torch.device) -> Points:
     """The two lengths of a configuration, and how many segments at once this machine measures in time."""
     collate, size = config["dataloader"]["collate"], config["dataloader"]["batch_size"]
     samples = max(SAMPLE_RATE // 10, round(SHORT * collate["max_samples"])), collate["max_samples"]
@@ -250,6 +248,8 @@ def layer_without_checkpointing(piece: Piece, device: torch.device, dtype: torch
     return max(0, whole - bare) / len(piece.built.layers)
 
 
-def build_models(built: dict[str, Built], fusions: dict[str, Any], label_space: Any) -> dict[str, Any]:
-    """A model for each fusion, with common encoders."""
-    return {name: build_model(built, node, label_space) for name, node in fusions.items()}
+def build_models(
+    built: dict[str, Built], fusions: dict[str, Any], label_space: Any, offered: Iterable[str]
+) -> dict[str, Any]:
+    """A model for each fusion, with common encoders; see ``build_model``."""
+    return {name: build_model(built, node, label_space, offered) for name, node in fusions.items()}

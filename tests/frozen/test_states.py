@@ -17,7 +17,7 @@ from saved_models import FUSIONS, processors, tiny_model
 
 from erc.data import InputCollator
 from erc.frozen import Computation, Segments, StateStore, find_states, states
-from erc.model import AudioEncoder, EmotionModel
+from erc.model import AudioEncoder, EmotionModel, pooled
 
 N = 7
 WORDS = ["안녕하세요", "네", "그래요 정말", "네", "hello", "아니요", "음"]  # two segments of the same words
@@ -91,9 +91,9 @@ def test_a_fusion_that_pools_first_reads_nothing_but_the_pooled_vectors(fusion):
         "audio": torch.arange(6) < torch.tensor([[6], [2], [4]]),
         "text": torch.arange(5) < torch.tensor([[5], [3], [1]]),
     }
-    pooled = {name: states.POOL[name](sequences[name], masks[name]).unsqueeze(1) for name in sequences}
+    vectors = {name: vector.unsqueeze(1) for name, vector in pooled(sequences, masks).items()}
     ones = {name: torch.ones(3, 1, dtype=torch.bool) for name in sequences}
-    is_same = torch.allclose(part(sequences, masks), part(pooled, ones), rtol=0, atol=1e-6)
+    is_same = torch.allclose(part(sequences, masks), part(vectors, ones), rtol=0, atol=1e-6)
     assert is_same == part.pools_first == (fusion != "cross_attention")
 
 

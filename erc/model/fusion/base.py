@@ -23,7 +23,7 @@ class Fusion(nn.Module):
 
     Attributes:
         modalities: Modalities that the fusion reads, in the order in which their encoders are built.
-        pools_first: Whether all that it reads of a sequence is the masked mean (audio) or the first token (text). So a sequence of
+        pools_first: Whether all that it reads of the sequences of audio and text is what ``pooled`` makes of them. So a sequence of
             that one vector gives the same result.
         dim: Width of the result.
     """
