@@ -197,7 +197,7 @@ def main(
             taken = json.loads(done.stdout.splitlines()[-1])
             before[name] = taken["memory_before_mb"]
             found += [{**one, "segments": sizes[one["factor"]]} for one in taken["runs"]]
-            print(f"{STAGES[name]}: done", file=sys.stderr, flush=True)
+            print(name, json.dumps(taken), file=sys.stderr, flush=True)
     summary = {name: summarised([one for one in found if one["stage"] == name], before[name]) for name in STAGES}
     for name, one in summary.items():
         listed = ", ".join(
