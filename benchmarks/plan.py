@@ -3,7 +3,8 @@
     python benchmarks/plan.py --out=benchmarks/plan.json
 
 Three settings: the demo; its tiny encoders with the paper's Tensor Mixer; encoders of eight layers with random weights, saved in
-a directory. Prediction and training take turns, each as a process of its own, because other work on the machine slows both.
+a directory. The prediction is made while the training runs, each with one thread, so that whatever else works on the machine
+slows both alike.
 """
 
 from __future__ import annotations
@@ -48,43 +49,114 @@ def settings(folder: Path) -> dict[str, list[str]]:
     saved = [f"encoders.{name}.name={folder / name}" for name in ("audio", "text")]
     return {
         "demo": demo,
-        "tiny encoders, paper's mixer": [*demo, "fusion=tensor_mixer", "dataset.num_data=240"],
-        "eight layers of 256": [*demo, *saved, "dataset.num_data=128"],
+        "tiny encoders, paper's mixer": [
+            *demo,
+            "fusion=tensor_mixer",
+            "dataset.num_data=16",
+            "dataloader.batch_size=4",
+        ],
+        "eight layers of 256": [*demo, *saved, "dataset.num_data=32", "dataloader.batch_size=4"],
     }
 
 
-def measured_epoch(options: list[str], run_dir: Path, epochs: int) -> tuple[float, float]:
-    """Median seconds of the epochs after the first, and peak memory in GB, of a run."""
-    command = [sys.executable, "train.py", *options, f"trainer.max_epochs={epochs}", f"hydra.run.dir={run_dir}"]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with open(run_dir / "metrics.csv", encoding="utf-8") as file:
-        ends = [float(row["seconds"]) for row in csv.DictReader(file)]
-    result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
-    return statistics.median(b - a for a, b in zip(ends, ends[1:], strict=False)), result["peak_memory_mb"] / 1e3
+class Training:
+    """A run of train.py in a process of its own, watched while it trains."""
+
+    def __init__(self, options: list[str], run_dir: Path) -> None:
+        command = [sys.executable, "train.py", *options, "protocol=last", "trainer.max_epochs=1000"]
+        self.run_dir = run_dir
+        self.process = subprocess.Popen(
+            [*command, f"hydra.run.dir={run_dir}"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def ends(self) -> list[float]:
+        """When its epochs ended, in seconds since it began to train."""
+        try:
+            with open(self.run_dir / "metrics.csv", encoding="utf-8") as file:
+                return [float(row["seconds"]) for row in csv.DictReader(file)]
+        except FileNotFoundError:
+            return []
+
+    def wait_for(self, n_epochs: int) -> None:
+        """Waits until so many epochs are over."""
+        while len(self.ends()) < n_epochs:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"train.py ended with {self.process.returncode}: {self.run_dir}")
+            time.sleep(0.2)
+
+    def cpu_seconds(self) -> float:
+        """Seconds of a core that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_gigabytes(self) -> float:
+        """Largest memory so far."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e9
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.process.kill()
+        self.process.wait()
 
 
-def predicted_epoch(options: list[str], seconds: float, target: Path) -> tuple[float, float]:
-    """Seconds of an epoch and peak memory in GB, as the command says."""
+def pair_of(
+    options: list[str], run_dir: Path, seconds: float, least_epochs: int, in_cpu_seconds: bool
+) -> dict[str, float]:
+    """Seconds of an epoch and peak memory in GB, as the command says and as a run takes at the same time."""
+    training = Training(options, run_dir)
+    try:
+        training.wait_for(1)
+        n_before, cpu_before = len(training.ends()), training.cpu_seconds()
+        found = predicted(options, seconds, run_dir / "plan.json", in_cpu_seconds)
+        training.wait_for(n_before + least_epochs)
+        ends, used, cpu = training.ends(), training.peak_gigabytes(), training.cpu_seconds()
+    finally:
+        training.stop()
+    n_epochs = len(ends) - n_before
+    measured = (cpu - cpu_before if in_cpu_seconds else ends[-1] - ends[n_before - 1]) / n_epochs
+    return {
+        "predicted_seconds": found["epoch_seconds"],
+        "measured_seconds": measured,
+        "epochs": n_epochs,
+        "predicted_gigabytes": found["memory_bytes"] / 1e9,
+        "measured_gigabytes": used,
+    }
+
+
+IN_CPU_SECONDS = "import sys, time; time.perf_counter = time.process_time; from erc.__main__ import main; main()"
+"""The command with another clock."""
+
+
+def predicted(options: list[str], seconds: float, target: Path, in_cpu_seconds: bool) -> dict[str, float]:
+    """The cell that the command plans."""
     fusion = next((one.split("=")[1] for one in options if one.startswith("fusion=")), "small/tensor_mixer")
     row = f"--rows={fusion.split('/')[-1]}_peakl"
-    command = [sys.executable, "-m", "erc", "plan", *options, row, f"--seconds={seconds}", f"--json={target}"]
+    start = ["-c", IN_CPU_SECONDS] if in_cpu_seconds else ["-m", "erc"]
+    command = [sys.executable, *start, "plan", *options, row, f"--seconds={seconds}", f"--json={target}"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     found = json.loads(target.read_text(encoding="utf-8"))["settings"]
     precision = next((one.split("=")[1] for one in options if one.startswith("trainer.precision=")), "32-true")
-    cell = next(one["cell"] for one in found if one["precision"] == precision)
-    return cell["epoch_seconds"], cell["memory_bytes"] / 1e9
+    return next(one["cell"] for one in found if one["precision"] == precision)
 
 
 def main(
-    repeats: int = 3, epochs: int = 4, seconds: float = 20, only: str | None = None, out: str | None = None
+    repeats: int = 5,
+    epochs: int = 3,
+    seconds: float = 20,
+    only: str | None = None,
+    cpu: bool = False,
+    out: str | None = None,
 ) -> None:
     """Prints every pair, and writes them as JSON.
 
     Args:
         repeats: Pairs of each setting.
-        epochs: Of each training run; the first one does not count.
+        epochs: At least so many of each training run count.
         seconds: For each prediction.
         only: Part of the name of one setting.
+        cpu: Compare seconds of a core, which other work on the machine hardly changes; with one thread, these are the seconds of
+            a machine that does nothing else.
         out: File for the pairs.
     """
     import torch
@@ -97,15 +169,13 @@ def main(
         for repeat in range(repeats):
             for number, (name, options) in enumerate(chosen.items()):
                 load = os.getloadavg()[0]
-                predicted, memory = predicted_epoch(options, seconds, folder / "plan.json")
-                measured, used = measured_epoch(options, folder / f"run{repeat}-{number}", epochs)
-                pairs.append(
-                    {"setting": name, "predicted_seconds": predicted, "measured_seconds": measured, "load": load}
-                    | {"predicted_gigabytes": memory, "measured_gigabytes": used}
-                )
+                pair = pair_of(options, folder / f"run{repeat}-{number}", seconds, epochs, cpu)
+                pairs.append({"setting": name, "load": round(load, 1), **pair})
+                ratio = pair["predicted_seconds"] / pair["measured_seconds"]
                 print(
-                    f"{name:<30} epoch: predicted {predicted:6.2f} s, measured {measured:6.2f} s ({predicted / measured - 1:+.0%}); "
-                    f"memory: {memory:.2f}, {used:.2f} GB; load {load:.1f}",
+                    f"{name:<30} epoch: predicted {pair['predicted_seconds']:6.2f} s, measured {pair['measured_seconds']:6.2f} s "
+                    f"({ratio - 1:+.0%}); memory: {pair['predicted_gigabytes']:.2f}, {pair['measured_gigabytes']:.2f} GB; "
+                    f"load before {load:.1f}",
                     flush=True,
                 )
     for name in chosen:
@@ -114,7 +184,10 @@ def main(
     if out is not None:
         facts = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "torch": torch.__version__}
         facts |= {"python": platform.python_version(), "date": time.strftime("%Y-%m-%d")}
-        Path(out).write_text(json.dumps({**facts, "pairs": pairs}, indent=1) + "\n", encoding="utf-8")
+        Path(out).write_text(
+            json.dumps({**facts, "clock": "seconds of a core" if cpu else "seconds", "pairs": pairs}, indent=1) + "\n",
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

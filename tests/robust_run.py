@@ -21,7 +21,7 @@ def run(corpora, cache_dir, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def out(run) -> Path:
     """Where the run's robustness is kept."""
-    return run.with_name("run-robustness")
+    return run.with_name("robustness-run")
 
 
 @pytest.fixture(scope="session")

@@ -164,16 +164,8 @@ def test_plain_train_is_the_paper_s_main_row(composed):
 
 
 def test_an_experiment_is_a_size_and_a_row_is_a_fusion_and_a_target():
-    assert options("experiment") == [
-        "demo",
-        "demo_grid",
-        "demo_signals",
-        "emodb",
-        "frozen",
-        "paper",
-        "scratch",
-        "signals",
-    ]
+    sizes = ["demo", "demo_grid", "demo_signals", "emodb", "frozen", "paper", "scratch", "signals"]
+    assert options("experiment") == sizes
 
 
 def test_the_grid_s_demo_is_the_demo_with_less_data_and_fewer_epochs(composed):

@@ -99,11 +99,18 @@ def composed(experiment: str, row: str, extra: tuple[str, ...]) -> Composed:
     from omegaconf import OmegaConf
 
     with initialize_config_dir(str(CONFIG), version_base="1.3"):
-        config = compose("train", [*row_overrides(experiment, [row]), *extra])
+        # where and how long a cluster runs a cell decides nothing, and is known only beside that cluster's launcher
+        deciding_options = [one for one in extra if not is_of_launcher(one)]
+        config = compose("train", [*row_overrides(experiment, [row]), *deciding_options])
     unresolved = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=False))
     deciding = OmegaConf.to_container(OmegaConf.create(without_ignored(unresolved)), resolve=True)
     dataset = cast("dict[str, Any]", OmegaConf.to_container(config.dataset, resolve=True))
     return Composed(cast("dict[str, Any]", deciding), dataset, config.accept_code)
+
+
+def is_of_launcher(override: str) -> bool:
+    """Whether an option is of a cluster's launcher: ``hydra.launcher.timeout_min=1440``."""
+    return override.lstrip("+~").startswith("hydra.launcher.")
 
 
 def folds_of(experiment: str, rows: list[str], extra: list[str]) -> list[int]:

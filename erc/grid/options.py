@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from erc.grid.asked_for import check_options, folds_of
+from erc.grid.asked_for import check_options, folds_of, is_of_launcher
 from erc.grid.cells import EXPERIMENTS, rows_of
 
 OWN = {
@@ -43,6 +43,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         name = override.partition("=")[0].lstrip("+~")
         if name in OWN:
             parser.error(f"{OWN[name]} decides over {name}: got {override} behind --")
+        if is_of_launcher(override) and not options.launcher.startswith("submitit"):
+            parser.error(f"{name} is of --launcher submitit_slurm: got {override} with --launcher {options.launcher}")
     _settle_folds(parser, options)
     if options.accept_code:
         options.overrides = [*options.overrides, "accept_code=true"]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from erc.model import load_tokenizer
-from erc.plan.asked_for import Asked, output_folder
+from erc.plan.asked_for import Asked, modalities_of, output_folder
 from erc.plan.cards import CARDS, MEMORY_SIZES
 from erc.plan.costs import (
     CONTEXT_BYTES,
@@ -20,6 +20,7 @@ from erc.plan.costs import (
     Measured,
     Weights,
     activation_bytes,
+    below_once,
     cost_of,
     disk_bytes,
     fixed_bytes,
@@ -29,7 +30,7 @@ from erc.plan.costs import (
 )
 from erc.plan.lengths import Batches, Data, batches_of, data_of, published_data
 from erc.plan.loop import loop_seconds, optimizer_seconds, writing_seconds
-from erc.plan.model import few_layers, layerdrop_of, modalities_of, parts_of
+from erc.plan.model import few_layers, layerdrop_of, parts_of
 from erc.plan.parts import build_models, layer_without_checkpointing, measure, per_layer, pieces_of, points_of
 from erc.plan.timing import MATRIX_OPERATIONS, interleaved, matrix_product
 from erc.training import make_views, quieten, set_threads, write_missing_corpora
@@ -39,6 +40,9 @@ PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
 FASTER = 1.1
 """bf16-mixed is planned where its matrix product is so many times as fast as that of 32-true."""
 
+OTHER_SECONDS = 10
+"""Of the time for the measurement, for what is measured beside the model."""
+
 N_EPOCHS = 2
 """Epochs whose batches are looked at."""
 
@@ -46,7 +50,7 @@ TOP_LAYERS = (None, 3, 0)
 """Values of ``encoders.*.train_last`` that are planned beside the configured one, where there is that option."""
 
 
-def answer(asked: Asked, seconds: float, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+def plan_run(asked: Asked, seconds: float, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """What the run and its grid cost.
 
     Args:
@@ -106,7 +110,7 @@ class _Planner:
         self.built = {name: few_layers(config, name) for name in config["encoders"] if name in read}
         for one in self.built.values():
             one.encoder.to(self.device)
-        self.models = build_models(self.built, asked.fusions, data.label_space)
+        self.models = build_models(self.built, asked.fusions, data.label_space, config["encoders"])
         for model in self.models.values():
             model.to(self.device)
         self.train = [batches_of(data.train, config, epoch, True) for epoch in range(N_EPOCHS)]
@@ -114,17 +118,19 @@ class _Planner:
 
     def answer(self) -> dict[str, Any]:
         """Everything, as plain values."""
-        process_bytes = 1024 * _resident_kib()
         products = self._products()
         space = self.data.label_space
         loops = {
             name: loop_seconds(self.config, self.parts, modalities_of(node), space)
             for name, node in self.asked.fusions.items()
         }
-        points = points_of(self.config, self.built, self.device)
+        reading = self.data.reading_seconds * self.config["dataloader"]["batch_size"]
+        loops = {name: one._replace(constant=one.constant + reading) for name, one in loops.items()}
+        process_bytes = 1024 * _resident_kib()  # behind a training of nothing, for which every library was loaded
+        points = points_of(self.config, self.built, self.models, self.device)
         writing = writing_seconds(output_folder(self.config))
         weight = optimizer_seconds(self.parts["optim"], self.models[self.asked.fusion], self.device)
-        per_precision = max(5.0, self.seconds / len(products) - 5)
+        per_precision = max(0.0, self.seconds - OTHER_SECONDS) / len(products)
         settings = []
         for precision, product in products.items():
             dtype = PRECISIONS[precision]
@@ -167,10 +173,12 @@ class _Planner:
 
     def _depths(self, n: int | str | None) -> dict[str, Depth]:
         found = {}
+        is_cached = self.config["dataloader"].get("cache") is not None
         for name, one in self.built.items():
             node = self.config["encoders"][name]
             trained = (0 if node.get("freeze") else node.get("train_last")) if n == "configured" else n
-            found[name] = Depth(one, layerdrop_of(self.config, name), trained if one.n_layers else None)  # type: ignore[arg-type]
+            depth = Depth(one, layerdrop_of(self.config, name), trained if one.n_layers else None, is_cached)  # type: ignore[arg-type]
+            found[name] = depth
         return found
 
     def _setting(self, precision: str, n: int | str | None, measured: dict[str, Measured]) -> dict[str, Any]:
@@ -181,7 +189,9 @@ class _Planner:
         n_folds, run = self.data.n_folds, cells[self.asked.fusion]
         grid = {
             "cells": len(rows) * n_folds,
-            "hours": n_folds * sum(row["hours"] for row in rows),
+            # what is below the trained layers is computed once for all rows and folds
+            "hours": n_folds * sum(row["hours"] - row["once_hours"] for row in rows)
+            + max(row["once_hours"] for row in rows),
             "disk_bytes": n_folds * sum(row["disk_bytes"] for row in rows) + self.data.build_bytes,
         }
         mine, modalities = measured[self.asked.fusion], modalities_of(self.asked.fusions[self.asked.fusion])
@@ -207,12 +217,17 @@ class _Planner:
         n_epochs = self.config["trainer"]["max_epochs"]
         epoch = model + optimizer + writing
         operations = float(np.mean([one.operations for one in trained])) + reported.operations
+        once = 0.0
+        if self.config["dataloader"].get("cache") is not None:
+            n_all, n_valid = (len(self.data.train.samples) + len(self.data.valid.samples)), self.valid.sizes.sum()
+            once = float(below_once(self.valid, depths, fusion, modalities, measured).seconds * n_all / n_valid)
         kept, in_training = disk_bytes(weights)
         activations = max(self._activations(one, depths, fusion, modalities, measured) for one in self.train)
         return {
             "fusion": fusion,
             "epoch_seconds": epoch,
-            "hours": (n_epochs * epoch + reported.seconds + kept * measured.writing.slope) / 3600,
+            "hours": (once + n_epochs * epoch + reported.seconds + kept * measured.writing.slope) / 3600,
+            "once_hours": once / 3600,
             "epochs": n_epochs,
             "steps": n_steps,
             "updates": n_updates,

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from erc.files import write_atomically
-from erc.plan.answer import answer
 from erc.plan.asked_for import asked_for
 from erc.plan.terminal import show
 
@@ -30,8 +29,11 @@ def plan(*overrides: str, rows: str | None = None, seconds: float = 60, json: st
         raise ValueError(f"seconds must be a number from 1 to 3,600: got {seconds!r}.")
     if json == "True" or (json is not None and Path(json).is_dir()):
         raise ValueError(f"json names a file: expected --json=FILE, got {'--json alone' if json == 'True' else json}.")
+    # heavy, so it comes late: --help answers at once
+    from erc.plan.answer import plan_run
+
     asked = asked_for([str(one) for one in overrides], rows)
-    found = answer(asked, seconds, lambda text: print(text, file=sys.stderr, flush=True))
+    found = plan_run(asked, seconds, lambda text: print(text, file=sys.stderr, flush=True))
     show(found, asked.config["dataloader"]["batch_size"])
     if json is not None:
         target = Path(json)

@@ -32,6 +32,8 @@ class Depth(NamedTuple):
     layerdrop: float
     n_trained: int | None
     """Layers from the top that are trained, and nothing else; None for all of the encoder, 0 for none of it."""
+    is_cached: bool = False
+    """What is below them is computed once and read in training (option ``dataloader.cache``)."""
 
 
 class Measured(NamedTuple):
@@ -71,10 +73,11 @@ class Sum(NamedTuple):
 
 def weights_of(depths: dict[str, Depth], model: Any) -> Weights:
     """Weights of the whole model, of which ``model`` has few layers."""
-    rest = sum(one.numel() for part in (model.fusion, model.heads) for one in part.parameters())
+    rest = sum(one.numel() for one in model.parameters())
+    rest -= sum(one.numel() for one in model.encoders.parameters())
     n_all = n_trained = rest
     for name in model.encoders:
-        built, _, n = depths[name]
+        built, n = depths[name].built, depths[name].n_trained
         n_all += built.parameters_of_base(False) + built.n_layers * built.parameters_of_layer(False)
         base = built.parameters_of_base(True) if n is None else 0
         n_trained += base + _n_trained(depths[name]) * built.parameters_of_layer(True)
@@ -112,21 +115,42 @@ def cost_of(
 
 def _calls(name: str, depth: Depth, measured: Measured, training: bool) -> list[tuple[Curve, bool, float]]:
     """Curve, whether it is differentiated, and how often it is called, of each piece of an encoder."""
-    built, layerdrop, n = depth
+    built, layerdrop, n, is_cached = depth
     base_trained = training and n is None and built.parameters_of_base(True) > 0
-    calls = [(measured.curves[name], base_trained, 1.0)]
+    below = 0.0 if is_cached and n is not None else 1.0
+    calls = [(measured.curves[name], base_trained, below)]
     if built.n_layers:
-        layer, n_trained = measured.curves[f"{name} layers"], _n_trained(depth) if training else 0
-        kept = 1 - layerdrop if training else 1.0
-        calls += [(layer, False, float(built.n_layers - n_trained)), (layer, True, kept * n_trained)]
+        layer, n_top = measured.curves[f"{name} layers"], _n_trained(depth)
+        above = n_top * (1 - layerdrop if training and n is None else 1.0)
+        calls += [(layer, False, below * (built.n_layers - n_top)), (layer, training, above)]
     return calls
+
+
+def below_once(
+    batches: Batches, depths: dict[str, Depth], fusion: str, modalities: tuple[str, ...], measured: Measured
+) -> Sum:
+    """What a cache saves in one pass over the batches: the cost of all that is below the trained layers."""
+    ways = [
+        cost_of(
+            batches,
+            {name: one._replace(is_cached=cached) for name, one in depths.items()},
+            fusion,
+            modalities,
+            measured,
+            False,
+        )
+        for cached in (False, True)
+    ]
+    return Sum(ways[0].seconds - ways[1].seconds, ways[0].operations - ways[1].operations)
 
 
 def _at(values: np.ndarray, axis: str, lengths: Any, sizes: Any, points: Points) -> np.ndarray:
     """An encoder's cost at lengths (N,) and batch sizes (N,); see the convention above."""
     short, long = points.samples if axis == "audio" else points.tokens
     slope = (values[1] - values[0]) / (long - short)
-    constant = max(0.0, values[0] - slope * short)
+    constant = values[0] - slope * short
+    if constant < 0:  # it grows faster than the length; at the longer length it must be what was measured there
+        slope, constant = values[1] / long, 0.0
     return np.maximum(0.0, constant + slope * lengths * sizes / points.n_segments)
 
 

@@ -6,6 +6,7 @@ for each batch the number of segments, and the length to which they are padded.
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,30 @@ import numpy as np
 from erc.data import KEMD, N_FOLDS, SAMPLE_RATE, LengthBucketSampler
 from erc.labels import LabelSpace
 
-SECONDS_19 = {0: 0.255, 1: 0.557, 5: 1.08, 25: 2.354, 50: 4.223, 75: 7.465, 95: 15.5, 99: 24.8, 100: 78.4}
-SECONDS_20 = {0: 0.671, 25: 2.75, 50: 4.52, 75: 7.73, 93.2: 14.5, 97.6: 17.95, 99.2: 21.4, 100: 35.2}
+SECONDS_19: dict[float, float] = {
+    0: 0.255,
+    1: 0.557,
+    5: 1.08,
+    25: 2.354,
+    50: 4.223,
+    75: 7.465,
+    95: 15.5,
+    99: 24.8,
+    100: 78.4,
+}
+SECONDS_20: dict[float, float] = {
+    0: 0.671,
+    25: 2.75,
+    50: 4.52,
+    75: 7.73,
+    93.2: 14.5,
+    97.6: 17.95,
+    99.2: 21.4,
+    100: 35.2,
+}
 """Percentiles of the durations of KEMDy19's and KEMDy20's segments, in seconds, from what others printed of the corpora."""
 
-SEGMENTS = {"kemdy19": (9_996, SECONDS_19), "kemdy20": (13_462, SECONDS_20)}
+SEGMENTS: dict[str, tuple[int, dict[float, float]]] = {"kemdy19": (9_996, SECONDS_19), "kemdy20": (13_462, SECONDS_20)}
 """The paper's selection."""
 
 TOKENS_A_SECOND = 2.6
@@ -25,6 +45,10 @@ TOKENS_A_SECOND = 2.6
 
 CHARACTERS_A_TOKEN = 1.9
 """Where there is no tokenizer."""
+
+
+READ_AT_ONCE, READ_OFTEN = 16, 10
+"""Segments whose reading is timed, and how often."""
 
 
 class Lengths(NamedTuple):
@@ -45,6 +69,8 @@ class Data(NamedTuple):
     """Where the lengths come from, in words."""
     build_bytes: int
     """Of the data set on disk."""
+    reading_seconds: float = 0.0
+    """Of one segment from that disk; 0 where the corpus is not here."""
 
 
 class Batches(NamedTuple):
@@ -67,7 +93,18 @@ def data_of(views: tuple[Any, Any], tokenizer: Any) -> Data:
     n_samples = train.samples.sum() + valid.samples.sum()
     source = f"{', '.join(sorted(set(views[0].ds['corpus'])))}: every segment"
     source += "" if tokenizer is not None else "; tokens by characters, the tokenizer is not here"
-    return Data(train, valid, views[0].n_folds, views[0].label_space, source, int(2 * n_samples))
+    reading = _reading_seconds(views[0])
+    return Data(train, valid, views[0].n_folds, views[0].label_space, source, int(2 * n_samples), reading)
+
+
+def _reading_seconds(view: Any) -> float:
+    """Seconds of reading one segment, as a loader reads a batch."""
+    rows, chosen = view.ds.with_format("numpy", dtype=None), np.arange(min(len(view), READ_AT_ONCE)).tolist()
+    rows[chosen]
+    begun = time.perf_counter()
+    for _ in range(READ_OFTEN):
+        rows.__getitems__(chosen)
+    return (time.perf_counter() - begun) / (READ_OFTEN * len(chosen))
 
 
 def _tokens(view: Any, tokenizer: Any) -> np.ndarray:
@@ -95,7 +132,7 @@ def published_data(dataset_name: str) -> Data:
 
 
 def _drawn(n: int, percentiles: dict[float, float]) -> np.ndarray:
-    """N durations with these percentiles, evenly spread between them on a logarithmic scale."""
+    """So many durations with these percentiles, evenly spread between them on a logarithmic scale."""
     shares = 100 * (np.arange(n) + 0.5) / n
     return np.exp(np.interp(shares, list(percentiles), np.log(list(percentiles.values()))))
 
@@ -113,7 +150,7 @@ def batches_of(lengths: Lengths, config: dict[str, Any], epoch: int, is_training
     samples = lengths.samples.clip(max=collate["max_samples"])
     tokens = lengths.tokens.clip(max=collate["max_tokens"])
     sampler = LengthBucketSampler(
-        samples,
+        samples.tolist(),
         loader["batch_size"],
         config["seed"],
         epoch,

@@ -19,11 +19,11 @@ from erc.data import Collator
 from erc.labels import LabelSpace
 from erc.model import EmotionModel, Encoder, load_feature_extractor, load_tokenizer
 from erc.model.fusion import AudioOnly, Concat, TextOnly
-from erc.plan.timing import synchronize
+from erc.plan.timing import interleaved
 from erc.training import AtomicCheckpointIO, EmotionModule
 
-N_BATCHES = 12
-"""Batches of which the loop is timed."""
+N_BATCHES, N_WARM = 30, 3
+"""Batches of which the loop is timed, and those before that do not count."""
 
 WRITTEN = (100_000, 64_000_000)
 """Bytes of the two checkpoints whose writing is timed."""
@@ -108,7 +108,7 @@ def _seconds_of_batch(
         num_sanity_val_steps=0, limit_val_batches=0,
     )  # fmt: skip
     trainer.fit(module, train_dataloaders=loader)
-    return statistics.median(np.diff(stamps))
+    return (stamps[-1] - stamps[N_WARM]) / (len(stamps) - 1 - N_WARM)
 
 
 def _row(rng: np.random.Generator, length: int, space: LabelSpace, name: str) -> dict[str, Any]:
@@ -131,18 +131,16 @@ def optimizer_seconds(optimizer: Callable[[Any], Any], model: EmotionModel, devi
     trained = [one for group in step.param_groups for one in group["params"]]
     for one in trained:
         one.grad = torch.full_like(one, 1e-6)
-    taken = []
-    for _ in range(4):
-        synchronize(device)
-        begun = time.perf_counter()
+
+    def update() -> None:
         nn.utils.get_total_norm([one.grad for one in trained], norm_type=torch.inf).item()
         nn.utils.clip_grad_norm_(trained, 1.0)
         step.step()
-        synchronize(device)
-        taken.append(time.perf_counter() - begun)
+
+    taken = interleaved({"update": update}, device, 1.0)["update"]
     for one in trained:
         one.grad = None
-    return statistics.median(taken[1:]) / sum(one.numel() for one in trained)
+    return taken / sum(one.numel() for one in trained)
 
 
 def writing_seconds(folder: Path) -> Line:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,23 +76,23 @@ class Points(NamedTuple):
     tokens: tuple[int, int]
 
 
-def points_of(config: dict[str, Any], built: dict[str, Built], device: torch.device) -> Points:
+def points_of(config: dict[str, Any], built: dict[str, Built], models: dict[str, Any], device: torch.device) -> Points:
     """The two lengths of a configuration, and how many segments at once this machine measures in time."""
-    collate = config["dataloader"]["collate"]
-    samples = tuple(max(SAMPLE_RATE // 10, round(share * collate["max_samples"])) for share in (SHORT, 1))
-    tokens = tuple(max(3, round(share * collate["max_tokens"])) for share in (SHORT, 1))
-    one = Points(1, min(config["dataloader"]["batch_size"], MOST_FUSED), samples, tokens)  # type: ignore[arg-type]
-    slowest = pieces_of(built, {}, one, device, torch.float32)
-    taken = 0.0
-    for piece in slowest.values():
+    collate, size = config["dataloader"]["collate"], config["dataloader"]["batch_size"]
+    samples = max(SAMPLE_RATE // 10, round(SHORT * collate["max_samples"])), collate["max_samples"]
+    tokens = max(3, round(SHORT * collate["max_tokens"])), max(4, collate["max_tokens"])
+    one = Points(1, 1, samples, tokens)
+    seconds = {"encoders": 1e-9, "fusions": 1e-9}
+    for name, piece in pieces_of(built, models, one, device, torch.float32).items():
         step = _training(piece, 1, device, torch.float32)
         step()
         begun = time.perf_counter()
         step()
         synchronize(device)
-        taken = max(taken, time.perf_counter() - begun)
-    n = int(min(config["dataloader"]["batch_size"], max(1, SLOW_SECONDS // max(taken, 1e-9))))
-    return one._replace(n_segments=n)
+        kind = "fusions" if name in models else "encoders"
+        seconds[kind] = max(seconds[kind], time.perf_counter() - begun)
+    n_segments, n_fused = (int(min(size, max(1, SLOW_SECONDS // taken))) for taken in seconds.values())
+    return Points(n_segments, min(n_fused, MOST_FUSED), samples, tokens)
 
 
 def pieces_of(
@@ -248,6 +248,8 @@ def layer_without_checkpointing(piece: Piece, device: torch.device, dtype: torch
     return max(0, whole - bare) / len(piece.built.layers)
 
 
-def build_models(built: dict[str, Built], fusions: dict[str, Any], label_space: Any) -> dict[str, Any]:
-    """A model for each fusion, with common encoders."""
-    return {name: build_model(built, node, label_space) for name, node in fusions.items()}
+def build_models(
+    built: dict[str, Built], fusions: dict[str, Any], label_space: Any, offered: Iterable[str]
+) -> dict[str, Any]:
+    """A model for each fusion, with common encoders; see ``build_model``."""
+    return {name: build_model(built, node, label_space, offered) for name, node in fusions.items()}

@@ -14,7 +14,7 @@ def show(found: dict[str, Any], batch_size: int) -> None:
     """Prints what a run and its grid cost.
 
     Args:
-        found: See ``erc.plan.answer``.
+        found: See ``erc.plan.plan_run``.
         batch_size: As configured.
     """
     console = Console(highlight=False)

@@ -15,6 +15,9 @@ MATRIX = 2048
 
 MIN_ROUNDS, MAX_ROUNDS = 3, 15
 
+SLICE_SECONDS = 0.05
+"""A shorter run is repeated for so long."""
+
 
 def synchronize(device: torch.device) -> None:
     """Waits until the device has done all work."""
@@ -25,7 +28,10 @@ def synchronize(device: torch.device) -> None:
 def interleaved(
     runs: dict[Hashable, Callable[[], object]], device: torch.device, seconds: float
 ) -> dict[Hashable, float]:
-    """Median seconds of each run. They take turns, so that other work on the machine slows all of them alike.
+    """Mean seconds of each run. They take turns, so that other work on the machine slows all of them alike.
+
+    A run that is shorter than the time slices in which the system shares a core is repeated. A median would leave out the
+    waits for that core, which training does not escape.
 
     Args:
         runs: What is timed, by name.
@@ -33,18 +39,25 @@ def interleaved(
         seconds: For all of them together, at least three turns.
     """
     taken: dict[Hashable, list[float]] = {name: [] for name in runs}
-    for run in runs.values():  # not counted: the first call of an operation chooses how it is computed
+    repeats = {}
+    for name, run in runs.items():
+        run()  # not counted: the first call of an operation chooses how it is computed
+        synchronize(device)
+        begun = time.perf_counter()
         run()
+        synchronize(device)
+        repeats[name] = max(1, round(SLICE_SECONDS / (time.perf_counter() - begun)))
     started, n_rounds = time.perf_counter(), 0
     while n_rounds < MIN_ROUNDS or (time.perf_counter() - started < seconds and n_rounds < MAX_ROUNDS):
         for name, run in runs.items():
             synchronize(device)
             begun = time.perf_counter()
-            run()
+            for _ in range(repeats[name]):
+                run()
             synchronize(device)
-            taken[name].append(time.perf_counter() - begun)
+            taken[name].append((time.perf_counter() - begun) / repeats[name])
         n_rounds += 1
-    return {name: statistics.median(found) for name, found in taken.items()}
+    return {name: statistics.fmean(found) for name, found in taken.items()}
 
 
 def matrix_product(device: torch.device, dtype: torch.dtype) -> Callable[[], object]:

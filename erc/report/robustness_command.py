@@ -31,7 +31,7 @@ def robustness(
 
     Args:
         run: Folder of a finished run; or of a grid, whose runs of one fold are scored, of each row the lowest seed.
-        out: Folder of the result; beside the run where not given: ``<run>-robustness``, where ``python -m erc report`` finds it.
+        out: Folder of the result; beside the run where not given: ``robustness-<run>``, where ``python -m erc report`` finds it.
         transcriber: Hub id or directory of a recogniser: adds the words that it hears in place of the transcript.
         fold: Of a grid; its first finished one where not given.
         seed: Of the noise, the rooms and the wrong words.

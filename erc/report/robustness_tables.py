@@ -87,8 +87,8 @@ def notes_of(runs: Sequence[Run]) -> list[str]:
     learned = {_learned_to_miss(run) for run in runs}
     if learned == {False}:
         text += (
-            " Without a modality the model reads zeros in its place, which its training never had (`model.modality_dropout=0`); of "
-            "bio-signals it has learned what to read instead."
+            " Without a modality the model reads zeros in its place, which its training never had (`model.modality_dropout=0`); a "
+            "model of bio-signals has learned what to read in their place."
         )
     elif learned == {True}:
         text += (

@@ -41,9 +41,12 @@ class Effect:
 
 
 def default_out(run: str | Path) -> Path:
-    """Where the robustness of a run is kept: a folder beside it, because a run folder stays as it is."""
+    """Where the robustness of a run is kept: a folder beside it, because a run folder stays as it is.
+
+    Its name does not begin as that of a cell does, so that no grid takes it for one.
+    """
     run = Path(run).absolute()
-    return run.with_name(f"{run.name}-robustness")
+    return run.with_name(f"robustness-{run.name}")
 
 
 def write_effects(folder: Path, found: Sequence[Effect]) -> None:

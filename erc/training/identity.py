@@ -103,6 +103,7 @@ NOT_DECIDING = {
     "model/processor.py",
     "model/recognition_model.py",
     "model/saving.py",
+    "model/sizes.py",
     "model/transcription.py",
     "training/encoder_files.py",
     "training/epoch_bar.py",

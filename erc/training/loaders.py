@@ -11,6 +11,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.process import BaseProcess
 from typing import Annotated, Any
 
@@ -37,7 +38,8 @@ class SegmentData(pl.LightningDataModule):
         collate: Rows -> batch.
         seed: Seed of the order.
         batch_size: Segments per batch and process.
-        num_workers: Processes that prepare batches; 0 prepares them in the training process.
+        num_workers: Processes that prepare batches; 0 prepares them in the training process, by a thread where there is a
+            CUDA device.
         pool_batches: See ``LengthBucketSampler``.
         timeout_seconds: Longest wait for a batch of a worker, in seconds; then an error is raised.
         cache: Format of the hidden states that are read from disk in the place of audio and text; the program puts them into
@@ -116,7 +118,7 @@ def make_loader(
         ds: ``datasets.Dataset`` with the columns that ``collate`` reads.
         collate: Rows -> batch.
         sampler: Yields lists of indices.
-        num_workers: Processes that prepare batches; 0 prepares them in this process.
+        num_workers: Processes that prepare batches; 0 prepares them in this process, by a thread where there is a CUDA device.
         timeout_seconds: Longest wait for a batch of a worker, in seconds; then an error is raised.
 
     Returns:
@@ -134,17 +136,50 @@ def make_loader(
     )
 
 
+class _Ahead:
+    """Batches of an iterator, each prepared by a thread while the one before is worked on.
+
+    While a card computes, this process waits for it, and the thread has the processor. It starts at once, where a worker
+    that is spawned imports the whole package first, in every epoch.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        self._batches = batches
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="next-batch")
+        self._next = self._thread.submit(next, batches, None)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __next__(self) -> Any:
+        try:
+            batch = self._next.result()
+        except BaseException:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            raise
+        if batch is None:
+            self._thread.shutdown()
+            raise StopIteration
+        self._next = self._thread.submit(next, self._batches, None)
+        return batch
+
+
 # --- workers ----------------------------------------------------------------------------------------------------------
 _WORKERS: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
 """Every worker of this process that is not yet forgotten."""
 
 
 class _Loader(DataLoader):
-    """A loader whose workers end when it fails."""
+    """A loader whose workers end when it fails, and that prepares a batch ahead where a card computes."""
 
     def __iter__(self) -> Any:
         batches = super().__iter__()
-        return _Batches(batches, self.timeout) if self.num_workers else batches
+        if self.num_workers:
+            return _Batches(batches, self.timeout)
+        return _Ahead(batches) if torch.cuda.is_available() else batches
 
 
 class _Batches:

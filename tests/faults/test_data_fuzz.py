@@ -109,7 +109,9 @@ def damage_header(raw: bytes, rng: np.random.Generator) -> bytes:
 
 def timed(case: int, call: Callable[[], Any], *expected: type[Exception]) -> Any:
     """What a call gives, or the error of an expected kind; fails where it takes too long."""
-    before = time.process_time()  # of the processor: other work on the machine is no fault; what waits for ever, pytest ends
+    before = (
+        time.process_time()
+    )  # of the processor: other work on the machine is no fault; what waits for ever, pytest ends
     try:
         found = call()
     except expected as err:

@@ -73,7 +73,7 @@ def test_a_run_that_is_stopped_in_an_epoch_is_finished_by_the_command_that_it_pr
         assert torch.load(last, weights_only=True)["epoch"] >= 1  # whole, whenever the kill came
         again = [*options, "resume=auto"]
     else:
-        assert process.returncode == 128 + number
+        assert process.returncode == 128 + number, told
         (n_saved,) = re.findall(
             rf"Stopped by {number.name}\. (\d+) of {N_EPOCHS} epochs are saved in .*last\.ckpt", told
         )

@@ -7,7 +7,10 @@ import re
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+import train  # noqa: F401  registers the configuration's resolvers
+from erc.configuration import check_command_line
 from erc.grid import cells as grid_cells, options as grid_options, program, running
+from erc.grid.asked_for import check_options
 
 
 def test_without_options_the_grid_is_the_paper_s_nine_rows_on_five_folds(capsys):
@@ -72,6 +75,10 @@ def test_help_names_every_option_and_every_row(capsys):
         ("--jobs two", "--jobs: invalid int value: 'two'"),
         ("--launcher basic --jobs 2", "--launcher basic is one cell at a time: got --jobs 2"),
         ("--launcher submitit_slurm --jobs 2", "--jobs is of --launcher local, .* got --jobs 2"),
+        (
+            "-- hydra.launcher.partition=gpu",
+            "hydra.launcher.partition is of --launcher submitit_slurm: .* --launcher local",
+        ),
         ("--launcher slurm", "--launcher: invalid choice: 'slurm'"),
         ("--experiment real", "--experiment: invalid choice: 'real'"),
         ("--flods 1", "unrecognized arguments: --flods"),
@@ -127,6 +134,18 @@ def test_the_paper_s_grid_runs_one_by_one_and_the_demo_s_several_at_a_time(tmp_p
     monkeypatch.setattr(program, "run_by_hydra", lambda _, launcher, cells, board: started.append(launcher))
     program.main([*options, "--out", str(tmp_path / "grid")])
     assert started == [launcher]
+
+
+def test_a_cluster_gets_its_time_and_its_partition():
+    """A cell of the paper takes hours, and submitit ends a job after one: 60 minutes is what it sets by itself."""
+    typed = ["--launcher", "submitit_slurm", "--rows", "concat_hard", "--", "hydra.launcher.timeout_min=1440"]
+    options = grid_options.parse(typed)
+    check_options(options.experiment, options.rows, options.overrides)
+    (command,) = running.hydra_commands(options, options.launcher)
+    assert "hydra.launcher.timeout_min=1440" in command
+    check_command_line(command[2:], grid_cells.CONFIG)
+    with pytest.raises(ValueError, match="timeout_minutes"):
+        check_command_line([*command[2:], "hydra.launcher.timeout_minutes=1440"], grid_cells.CONFIG)
 
 
 def test_a_hydra_launcher_gets_every_cell_of_the_grid_and_the_options_behind_it(tmp_path):

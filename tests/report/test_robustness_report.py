@@ -14,6 +14,7 @@ from erc.report.figures.robustness import draw_robustness
 from erc.report.grid_results import load
 from erc.report.robustness_tables import finding_of, robustness_section, robustness_table
 from erc.robustness import Effect, default_out, read_effects, write_effects
+from erc.training import cells_in
 
 
 @pytest.fixture
@@ -108,6 +109,7 @@ def test_the_page_has_table_and_figure_where_robustness_was_computed(grid, effec
     text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     section = robustness_section(load(grid))
     assert "robustness" in kept and len(section.tables) == 1
+    assert [cell.name for cell in cells_in(grid)] == ["fold0-seed42"]  # the folder is taken for no cell
     for part in (
         section.title,
         finding_of(effects).split(":")[0],

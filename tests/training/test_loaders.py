@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from erc.data import KEMD
 from erc.data.collate import Collator, InputCollator
 from erc.data.sampler import LengthBucketSampler
 from erc.model.pretrained import load_feature_extractor, load_tokenizer
-from erc.training.loaders import make_loader
+from erc.training.loaders import _Ahead, make_loader
 
 
 def make_rows(lengths: tuple[int, ...] = (4_000, 16_000, 9_000, 6_500)) -> list[dict]:
@@ -70,3 +73,47 @@ def test_rows_without_labels_load_as_well():
     collate = InputCollator(None, load_tokenizer("tiny"))
     (batch,) = make_loader(Dataset.from_list(rows), collate, LengthBucketSampler([1] * 4, 4, shuffle=False))
     assert batch["segment_id"] == [row["segment_id"] for row in rows] and batch["inputs"].keys() == {"text"}
+
+
+# --- a batch ahead ----------------------------------------------------------------------------------------------------
+def test_the_next_batch_is_prepared_while_one_is_worked_on():
+    prepared = []
+
+    def batches():
+        for index in range(3):
+            prepared.append((index, threading.current_thread() is threading.main_thread()))
+            yield index
+
+    ahead = _Ahead(batches())
+    found = []
+    for batch in ahead:
+        found.append(batch)
+        deadline = time.monotonic() + 10
+        while len(prepared) < min(batch + 2, 3) and time.monotonic() < deadline:  # the work
+            time.sleep(0.001)
+        assert len(prepared) == min(batch + 2, 3)
+    assert found == [0, 1, 2]
+    assert prepared == [(0, False), (1, False), (2, False)]  # by another thread, in order
+
+
+def test_an_error_in_a_batch_that_is_prepared_ahead_comes_where_the_batch_would():
+    def batches():
+        yield 0
+        raise ValueError("Segments of one batch")
+
+    ahead = _Ahead(batches())
+    assert next(ahead) == 0
+    with pytest.raises(ValueError, match="Segments of one batch"):
+        next(ahead)
+
+
+def test_batches_are_prepared_ahead_with_a_card_only_and_are_the_same(monkeypatch):
+    rows = make_rows()
+    loader = make_loader(as_data_set(rows), collator(), LengthBucketSampler([1] * 4, 2, shuffle=False))
+    plain = iter(loader)
+    assert not isinstance(plain, _Ahead)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    ahead = iter(loader)
+    assert isinstance(ahead, _Ahead) and len(ahead) == 2
+    for one, other in zip(plain, ahead, strict=True):
+        assert torch.equal(one["inputs"]["audio"]["values"], other["inputs"]["audio"]["values"])

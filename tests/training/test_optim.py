@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ class Toy(nn.Module):
     def __init__(self, unused: tuple[str, ...] = (), **parts: nn.Module) -> None:
         super().__init__()
         self.encoders, self.unused = nn.ModuleDict(parts), unused
+        self.missing = SimpleNamespace(replacements={})
 
     def parts(self) -> dict[str, nn.Module]:
         return dict(self.encoders)

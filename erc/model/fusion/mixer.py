@@ -20,8 +20,8 @@ class MixerBlock(nn.Module):
     """Mixes patches with each other, then the channels of each patch.
 
     Mixing of patches is a linear map of transposed vectors, or a convolution of width 1 with the patches as its channels. Both
-    are the same sums with other last digits. The convolution copies nothing; on an AMD processor it takes two thirds of the
-    time at the paper's size, elsewhere as much or more (``benchmarks/mixer.py``).
+    are the same sums with other last digits. The convolution copies nothing. At the paper's size it takes two thirds of the time
+    on an AMD processor with two threads, and as much or more elsewhere (``benchmarks/mixer.py``).
 
     Args:
         n_patches: Patches of the image.

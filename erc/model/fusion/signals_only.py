@@ -19,6 +19,7 @@ class SignalsOnly(Fusion):
     """
 
     modalities = ("signals",)
+    pools_first = True
 
     def __init__(self, dims: dict[str, int], projection_dim: Count, hidden_dim: Count) -> None:
         super().__init__()

@@ -1,0 +1,265 @@
+"""What is planned is what is measured, times what is counted; counts are compared with formulas and with the model itself."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2Model
+
+from erc.data import KEMD
+from erc.model import EmotionModel, TextEncoder, encoder_config
+from erc.plan import answer as answers, asked_for, plan, plan_run, timing
+from erc.plan.cards import CARDS
+from erc.plan.costs import Depth, Measured, Weights, _at, activation_bytes, cost_of, disk_bytes, weights_of
+from erc.plan.lengths import Batches, Lengths, batches_of, published_data
+from erc.plan.loop import Line, line_through
+from erc.plan.model import build_model, few_layers
+from erc.plan.parts import Curve, Points, measure, per_layer, pieces_of
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick():
+    """One turn of each measurement: these tests do not look at seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "MIN_ROUNDS", 1)
+        patch.setattr(timing, "MAX_ROUNDS", 1)
+        patch.setattr(timing, "SLICE_SECONDS", 0.0)
+        patch.setattr(timing, "MATRIX", 128)
+        yield
+
+
+@pytest.fixture(scope="module")
+def five_layers(tmp_path_factory):
+    """A directory with an audio encoder of more layers than are built for a measurement."""
+    folder = tmp_path_factory.mktemp("encoder")
+    config = Wav2Vec2Config(
+        hidden_size=32, num_hidden_layers=5, num_attention_heads=4, intermediate_size=48, conv_dim=(8, 8), conv_kernel=(20, 16),
+        conv_stride=(20, 16), feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=4, layerdrop=0.25,
+    )  # fmt: skip
+    Wav2Vec2Model(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def options(corpora, cache_dir, five_layers):
+    where = ["synthetic=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}", "dataset.num_data=40"]
+    return ["experiment=demo", f"encoders.audio.name={five_layers}", *where]
+
+
+@pytest.fixture(scope="module")
+def asked(options):
+    return asked_for(options, "tensor_mixer_peakl,text_only_soft")
+
+
+@pytest.fixture(scope="module")
+def built(asked):
+    return {name: few_layers(asked.config, name) for name in ("audio", "text")}
+
+
+@pytest.fixture(scope="module")
+def points():
+    return Points(2, 4, (8_000, 24_000), (8, 24))
+
+
+@pytest.fixture(scope="module")
+def measured(asked, built, points):
+    models = {"small/tensor_mixer": build_model(built, asked.fusions["small/tensor_mixer"], KEMD)}
+    curves = per_layer(measure(pieces_of(built, models, points, CPU, torch.float32), CPU, torch.float32, 0), built)
+    return Measured(points, curves, {}, Line(0.0, 0.0), 0.0, Line(0.0, 0.0), 1e9, False, 0)
+
+
+def test_the_operations_of_a_layer_are_those_of_the_formula(measured, points):
+    """A layer: four products of width D, two between D and F, and the two of attention (Vaswani et al., 2017)."""
+    curve, (width, inner) = measured.curves["audio layers"], (32, 48)
+    frames = np.array([(n - 20) // 20 + 1 for n in points.samples])
+    frames = (frames - 16) // 16 + 1
+    products = 2 * points.n_segments * frames * (4 * width**2 + 2 * width * inner)
+    attention = 4 * points.n_segments * frames**2 * width
+    assert curve.forward_operations == pytest.approx(products + attention)
+    # the backward pass differentiates each product twice; a kernel that keeps no attention weights computes them once more
+    assert (curve.train_operations >= 3 * (products + attention)).all()
+    assert (curve.train_operations <= 3 * products + 3.5 * attention).all()
+
+
+def test_the_costs_at_a_measured_point_are_what_was_measured_there(measured, built, points):
+    depths = {name: Depth(one, 0.0, None) for name, one in built.items()}
+    batch = Batches(np.array([2]), np.array([24_000]), np.array([24]))
+    found = cost_of(batch, depths, "small/tensor_mixer", ("audio", "text"), measured, training=True)
+    curves = measured.curves
+    expected = sum(curves[name].train[1] + built[name].n_layers * curves[f"{name} layers"].train[1] for name in built)
+    expected += curves["small/tensor_mixer"].train[1] * 2 / points.n_fused
+    assert found.seconds == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("n_trained", "expected"), [(None, 5), (3, 3), (9, 5), (0, 0)])
+def test_only_the_layers_that_train_are_differentiated(measured, built, n_trained, expected):
+    ones = Curve(*(np.array([value, value], dtype=float) for value in (1, 3, 0, 0, 7, 0)))
+    nothing = Curve(*([np.zeros(2)] * 6))
+    flat = measured._replace(curves={"audio": nothing, "audio layers": ones, "f": nothing})
+    depths = {"audio": Depth(built["audio"], 0.0, n_trained)}
+    batch = Batches(np.array([2]), np.array([24_000]), np.array([24]))
+    found = cost_of(batch, depths, "f", ("audio",), flat, training=True)
+    assert found.seconds == 3 * expected + (5 - expected)
+    assert activation_bytes(24_000, 24, 2, depths, "f", ("audio",), flat) == 7 * expected
+    # layers that are left out at random cost nothing
+    half = {"audio": Depth(built["audio"], 0.5, None)}
+    assert cost_of(batch, half, "f", ("audio",), flat, training=True).seconds == 3 * 5 / 2
+
+
+def test_the_weights_of_the_whole_model_are_counted_from_a_few_layers(asked, built, five_layers):
+    small = build_model(built, asked.fusions["small/tensor_mixer"], KEMD)
+    assert len(built["audio"].layers) == 3
+    whole = AutoModel.from_pretrained(five_layers)
+    rest = sum(one.numel() for name, one in small.named_parameters() if not name.startswith("encoders."))
+    audio = sum(one.numel() for one in whole.parameters())
+    text = sum(one.numel() for one in TextEncoder("tiny").parameters())
+    depths = {"audio": Depth(built["audio"], 0.0, None), "text": Depth(built["text"], 0.0, 0)}
+    assert weights_of(depths, small) == Weights(rest + audio + text, rest + audio)
+    top = {"audio": Depth(built["audio"], 0.0, 2), "text": Depth(built["text"], 0.0, 0)}
+    layer = sum(one.numel() for one in whole.encoder.layers[0].parameters())
+    assert weights_of(top, small).trained == rest + 2 * layer
+
+
+def test_the_papers_encoders_have_their_published_sizes():
+    """317 million weights (Conneau et al., 2020) and 337 million (klue/roberta-large's model card), without their heads."""
+    for which, name, millions in (
+        ("audio", "kresnik/wav2vec2-large-xlsr-korean", 317),
+        ("text", "klue/roberta-large", 337),
+    ):
+        config, source = encoder_config(which, name)
+        assert (config.num_hidden_layers, config.hidden_size) == (24, 1024) and "known" in source
+        with torch.device("meta"):
+            n = sum(one.numel() for one in AutoModel.from_config(config).parameters())
+        assert n / 1e6 == pytest.approx(millions, rel=0.01)
+    with pytest.raises(
+        OSError, match=r"sizes of the audio encoder must be known: .* got some/where \(encoders.audio.name\)"
+    ):
+        encoder_config("audio", "some/where")
+
+
+def test_kept_bytes_are_the_inputs_of_a_linear_map():
+    layer, x = torch.nn.Linear(8, 4), torch.randn(3, 8)
+    assert timing.kept_bytes(lambda: layer(x), layer.parameters()) == (3 * 8 * 4, 3 * 8 * 4)
+    assert timing.operations(lambda: layer(x)) == 2 * 3 * 8 * 4
+
+
+def test_the_published_durations_have_their_percentiles():
+    data = published_data("kemdy19-kemdy20")
+    samples = np.concatenate([data.train.samples, data.valid.samples])
+    assert len(samples) == 9_996 + 13_462
+    for name, middle, mean in (("kemdy19", 4.223, 5.745), ("kemdy20", 4.52, 5.90)):
+        one = published_data(name)
+        seconds = np.concatenate([one.train.samples, one.valid.samples]) / 16_000
+        assert np.median(seconds) == pytest.approx(middle, rel=0.01)
+        assert seconds.mean() == pytest.approx(mean, rel=0.06)  # it was published, and is not one of the percentiles
+
+
+def test_batches_are_those_of_training(asked):
+    rng = np.random.default_rng(0)
+    lengths = Lengths(rng.integers(1_000, 60_000, 100), rng.integers(3, 90, 100))
+    found = batches_of(lengths, asked.config, 0, is_training=True)
+    assert found.sizes.sum() == 100 and found.sizes.max() == 16
+    assert found.samples.max() == 48_000 and found.tokens.max() == 64  # the demo cuts at 3 s
+    assert (found.sizes * found.samples).sum() >= lengths.samples.clip(max=48_000).sum()
+    two = asked.config | {"trainer": asked.config["trainer"] | {"devices": 2}}
+    assert len(batches_of(lengths, two, 0, is_training=True).sizes) == 4  # 3 x 32 and the rest of 4
+
+
+def test_a_line_passes_its_points_and_no_part_is_negative(points):
+    assert line_through((1, 3), (5, 9)) == Line(3, 2)
+    assert line_through((1, 3), (5, 4)) == Line(5, 0)
+    assert _at(np.array([1.0, 3.0]), "text", np.array([16, 24]), np.array([2, 4]), points).tolist() == [2.0, 6.0]
+
+
+def test_checkpoints_need_the_room_that_training_asks_for():
+    """``check_room``: 2 x weights, and 3 x (weights and two averages)."""
+    assert disk_bytes(Weights(10, 4)) == (40, 2 * 40 + 3 * (40 + 32))
+
+
+@pytest.fixture(scope="module")
+def found(asked):
+    return plan_run(asked, 1)
+
+
+def test_the_answer_holds_together(found, asked):
+    for setting in found["settings"]:
+        cell, grid = setting["cell"], setting["grid"]
+        assert grid["cells"] == 2 * 5 and cell["epochs"] == 8
+        assert cell["hours"] >= 8 * cell["epoch_seconds"] / 3600
+        assert 5 * cell["hours"] < grid["hours"] < 10 * cell["hours"] + 0.01
+        sizes = list(setting["largest_batch"].values())
+        assert sizes == sorted(sizes) and sizes[0] > 16
+        assert [one["card"] for one in setting["cards"]] == [card.name for card in CARDS]
+    assert found["data"]["training_segments"] == 40 and found["data"]["folds"] == 5
+    assert found["machine"]["layers"] == {"audio": 5, "text": 2}
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_planned_weights_are_those_of_the_model(found, asked, five_layers):
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    parts = {name: instantiate(OmegaConf.create(node)) for name, node in asked.config["encoders"].items()}
+    fusion = instantiate(OmegaConf.create(asked.fusions["small/tensor_mixer"]))
+    model = EmotionModel(parts, fusion, KEMD)
+    assert found["settings"][0]["cell"]["weights"] == sum(one.numel() for one in model.parameters())
+
+
+def test_the_command_prints_a_table_and_writes_json(found, options, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(answers, "plan_run", lambda *_: found)
+    target = tmp_path / "a" / "plan.json"
+    plan(*options, rows="tensor_mixer_peakl", json=str(target))
+    printed = capsys.readouterr().out
+    for said in (
+        "from what was measured",
+        "computed and not measured",
+        "RTX 3080",
+        "141 GB",
+        "grid of 10",
+        "audio 5 layers",
+    ):
+        assert said in printed
+    assert json.loads(target.read_text(encoding="utf-8")) == json.loads(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("typed", "kwargs", "named"),
+    [
+        (["experiment=demo", "dataloader.batchsize=4"], {}, "batchsize"),
+        (["experiment=demo", "+dataloader.batchsize=4"], {}, "dataloader.batchsize: .* did you mean batch_size"),
+        (
+            ["experiment=demo", "dataloader.batch_size=0"],
+            {},
+            "dataloader.batch_size: expected a whole number of 1 or more",
+        ),
+        (["experiment=demo", "target=hard,soft"], {}, "one value of each option: got target=hard,soft"),
+        (["--config-name=x"], {}, "form name=value: got --config-name=x"),
+        (["experiment=demo"], {"rows": "konkat_soft"}, "expected some of .*tensor_mixer_peakl.*, got konkat_soft"),
+        (
+            ["fusion=egemaps_svm", "target=hard"],
+            {},
+            "Only a network can be planned: expected a fusion, got egemaps_svm",
+        ),
+        ([], {"seconds": 0}, "seconds must be a number from 1"),
+        ([], {"json": "True"}, "json names a file: .* --json alone"),
+    ],
+)
+def test_a_wrong_option_fails_by_name(typed, kwargs, named):
+    with pytest.raises(ValueError, match=named):
+        plan(*typed, **kwargs)
+
+
+def test_where_the_corpus_is_not_there_the_published_durations_are_taken(tmp_path):
+    asked = asked_for([f"dataset.root={tmp_path}"], "tensor_mixer_peakl")
+    data = answers.find_data(asked.config, {"synthetic": None, "dataset": _lacking})
+    assert "since the corpus is not here" in data.source and len(data.valid.samples) == 23_458 // 5
+
+
+def _lacking(**_):
+    raise FileNotFoundError
