@@ -5,6 +5,7 @@ A piece's cost at another length, batch size or number of layers follows from th
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Hashable, Iterable
@@ -112,10 +113,8 @@ def pieces_of(
     for modality, one in built.items():
         inputs = [_inputs(modality, one, points, index, device) for index in (0, 1)]
         with torch.no_grad(), one.without_layers():
-            n_frames[modality] = tuple(one.encoder(*pair)[0].shape[1] for pair in inputs)  # type: ignore[assignment]
-        found[modality] = Piece(
-            one.encoder, lambda i, one=one, inputs=inputs: one.encoder(*inputs[i])[0].sum(), one, True
-        )
+            n_frames[modality] = tuple(one.encoder(*pair)[0].shape[1] for pair in inputs)
+        found[modality] = Piece(one.encoder, functools.partial(_encoded, one.encoder, inputs), one, True)
         if not one.n_layers:
             continue
         if modality == "text":
@@ -151,6 +150,11 @@ def _fusing(
         return torch.cat(model.heads(fused), dim=1).sum()
 
     return run
+
+
+def _encoded(encoder: nn.Module, inputs: list[tuple[Any, Any]], index: int) -> torch.Tensor:
+    """A number that depends on all that an encoder gives for one of the inputs."""
+    return encoder(*inputs[index])[0].sum()
 
 
 def _inputs(modality: str, one: Built, points: Points, index: int, device: torch.device) -> tuple[Any, Any]:
