@@ -169,7 +169,9 @@ class _Planner:
         """Numbers of trained layers that are planned: ``configured``, and others where there is the option."""
         if not any("train_last" in self.config["encoders"][name] for name in self.built):
             return ["configured"]
-        return ["configured", *TOP_LAYERS]
+        nodes = [self.config["encoders"][name] for name, one in self.built.items() if one.n_layers]
+        as_configured = {0 if node.get("freeze") else node.get("train_last") for node in nodes}
+        return ["configured", *(n for n in TOP_LAYERS if as_configured != {n})]
 
     def _depths(self, n: int | str | None) -> dict[str, Depth]:
         found = {}

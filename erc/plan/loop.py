@@ -6,6 +6,7 @@ import functools
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,7 +109,9 @@ def _seconds_of_batch(
         accelerator="cpu", devices=1, strategy="auto", precision="32-true", accumulate_grad_batches=1,
         num_sanity_val_steps=0, limit_val_batches=0,
     )  # fmt: skip
-    trainer.fit(module, train_dataloaders=loader)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You defined a `validation_step`")
+        trainer.fit(module, train_dataloaders=loader)
     return (stamps[-1] - stamps[N_WARM]) / (len(stamps) - 1 - N_WARM)
 
 
