@@ -77,6 +77,26 @@ class Program:
         return self.returncode
 
 
+class ForkedCell:
+    """Stands for ``erc.grid.guard.Guarded`` where a test looks at what cells give, and not at how they end."""
+
+    def __init__(self, command: list[str], log: Path, cwd: Path, environment: dict[str, str]) -> None:
+        self._program, self._log = Program(*command[1:], cwd=cwd, **environment), log
+
+    def poll(self) -> int | None:
+        if self._program.poll() is not None:
+            ended = self._program.wait()
+            with open(self._log, "a", encoding="utf-8") as file:
+                file.write(ended.stdout + ended.stderr)
+        return self._program.returncode
+
+    def terminate(self) -> None:
+        self._program.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._program.send_signal(signal.SIGKILL)
+
+
 def run_program(
     *command: str | Path, cwd: Path = ROOT, seconds: float = 280, umask: int = -1, **environment: str
 ) -> subprocess.CompletedProcess[str]:

@@ -29,10 +29,6 @@ def command(
     return ["-m", "erc.grid", *grid_options, "--out", str(out), "--", *data, *small, *changes]
 
 
-def execute(typed: list[str]) -> subprocess.CompletedProcess:
-    return run_program(*typed)
-
-
 def predictions(out: Path) -> dict[str, bytes]:
     return {row: (out / row / "fold4-seed42" / "predictions.csv").read_bytes() for row in REAL_ROWS}
 
@@ -70,13 +66,13 @@ def leaders():
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(corpora, cache_dir, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+def uninterrupted(run_grid, corpora, cache_dir, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """A grid of three rows, of which one holds another run, and so must fail."""
     out = tmp_path_factory.mktemp("grids") / "uninterrupted"
     foreign = out / "concat_soft" / "fold4-seed42"
     foreign.mkdir(parents=True)
     (foreign / "identity.json").write_text('{"fingerprint": "0000000000000000"}', encoding="utf-8")
-    return out, execute(command(out, corpora, cache_dir, rows=("concat_soft", *REAL_ROWS)))
+    return out, run_grid(*command(out, corpora, cache_dir, rows=("concat_soft", *REAL_ROWS))[2:])
 
 
 @pytest.mark.slow
@@ -163,7 +159,7 @@ def test_two_drivers_that_go_on_with_a_grid_killed_twice_train_each_cell_once_an
 def test_a_cluster_s_launcher_trains_a_cell(uninterrupted, corpora, cache_dir, tmp_path):
     # submitit_local submits as submitit_slurm does, and runs the job on this machine
     row = REAL_ROWS[0]
-    done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="submitit_local", rows=(row,)))
+    done = run_program(*command(tmp_path / "grid", corpora, cache_dir, launcher="submitit_local", rows=(row,)))
     assert done.returncode == 0, done.stdout
     assert "HYDRA" not in done.stdout + done.stderr  # no line of the launcher for each cell
     # what the cell printed is in its own folder, and nowhere else
