@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import subprocess
+from contextlib import redirect_stderr, redirect_stdout
 
 # before any import that reads them
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -17,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from programs import ForkedCell
 
 from erc.synthetic import corpora as synthetic_corpora
 
@@ -43,3 +47,21 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Builds of ``corpora``, made by the first test that asks and read by all. Damage none: take ``tmp_path``."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def run_grid():
+    """Runs ``python -m erc.grid OPTIONS`` in this process, its cells forked; returns exit code and output."""
+    from erc.grid import pool, program
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(pool, "Guarded", ForkedCell)
+            try:
+                code = program.main([*options])
+            except SystemExit as end:
+                code = end.code
+        return subprocess.CompletedProcess(options, code, out.getvalue(), err.getvalue())
+
+    return run

@@ -12,7 +12,6 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from own_corpora import write_csv, write_tone
-from programs import run_program
 
 import train as program  # noqa: F401  registers the configuration's resolvers
 from erc.configuration import TOP_LEVEL, check_config
@@ -209,11 +208,13 @@ def test_places_of_corpora_are_no_part_of_a_run_and_their_content_is(kemd, corpo
 
 
 @pytest.mark.slow
-def test_a_grid_across_kemdy19_and_kemdy20_says_what_it_trained_on_and_what_it_reports(corpora, cache_dir, tmp_path):
+def test_a_grid_across_kemdy19_and_kemdy20_says_what_it_trained_on_and_what_it_reports(
+    corpora, cache_dir, tmp_path, run_grid
+):
     data = [f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}", "dataset.num_data=16", "synthetic=null"]
-    command = ["-m", "erc.grid", "--experiment", "demo", "--rows", "text_only_peakl", "--jobs", "1"]
+    command = ["--experiment", "demo", "--rows", "text_only_peakl", "--jobs", "1"]
     command += ["--out", str(tmp_path / "grid"), "--", "dataset=cross_corpus", "protocol=cross_corpus", *data]
-    done = run_program(*command, "trainer.max_epochs=1")
+    done = run_grid(*command, "trainer.max_epochs=1")
     assert done.returncode == 0, done.stdout + done.stderr
     cells = {fold: tmp_path / f"grid/text_only_peakl/fold{fold}-seed42" for fold in (0, 1)}
     for fold, (trained, reported) in enumerate([("kemdy20", "kemdy19"), ("kemdy19", "kemdy20")]):

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import soundfile
 from own_corpora import EMOTIONS, write_corpus, write_csv, write_tone
-from programs import run_program
 
 from erc.datasets import HF_Manifest, count_folds, fingerprint_of
 
@@ -178,10 +177,10 @@ OPTIONS = [
 
 
 @pytest.mark.slow
-def test_from_a_table_to_a_grid_and_its_table(corpus, cache, tmp_path):
-    asked = ["-m", "erc.grid", "--rows", "concat_soft", "--out", str(tmp_path / "grid")]
+def test_from_a_table_to_a_grid_and_its_table(corpus, cache, tmp_path, run_grid):
+    asked = ["--rows", "concat_soft", "--out", str(tmp_path / "grid")]
     options = ["--", *OPTIONS, f"dataset.path={corpus}", f"dataset.cache_dir={cache}"]
-    ran = run_program(*asked, *options)
+    ran = run_grid(*asked, *options)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     assert "2 of 2 cells are finished" in ran.stdout  # two folds: --folds follows the corpus
     result = json.loads((tmp_path / "grid/concat_soft/fold0-seed42/result.json").read_text())
@@ -193,7 +192,7 @@ def test_from_a_table_to_a_grid_and_its_table(corpus, cache, tmp_path):
     )
     table = (tmp_path / "grid/table.md").read_text(encoding="utf-8")
     assert "CCC (valence)" in table and "CCC (arousal)" not in table
-    again = run_program(*asked, *options)
+    again = run_grid(*asked, *options)
     assert again.returncode == 0 and "Training" not in again.stdout
-    refused = run_program(*asked, "--folds=2", *options)
+    refused = run_grid(*asked, "--folds=2", *options)
     assert refused.returncode == 2 and "expected numbers from 0 to 1, got '2'" in refused.stderr

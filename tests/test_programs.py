@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
-from programs import run_program
+from programs import Program, run_program
 
 SCRIPT = """
 import atexit, os, sys
@@ -42,3 +43,15 @@ def test_output_exit_code_folder_variables_and_mask_are_those_of_a_fresh_interpr
 def test_a_program_that_hangs_is_killed(tmp_path):
     (tmp_path / "script.py").write_text("import time\ntime.sleep(60)", encoding="utf-8")
     assert run_program(tmp_path / "script.py", seconds=0.2).returncode == -9
+
+
+def test_two_programs_run_beside_each_other_and_a_signal_ends_one_alone(tmp_path):
+    waits = "import os, time\nprint(os.getpid() == os.getsid(0), flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)"
+    (tmp_path / "script.py").write_text(waits, encoding="utf-8")
+    one, other = (Program(tmp_path / "script.py", cwd=tmp_path, leads=leads) for leads in (False, True))
+    assert (one.poll(), other.poll()) == (None, None)
+    one.send_signal(signal.SIGTERM)
+    assert one.wait().returncode == -signal.SIGTERM and other.poll() is None
+    (tmp_path / "go").touch()
+    ended = other.wait()
+    assert (ended.returncode, ended.stdout) == (0, "True\n") == (other.poll(), "True\n")

@@ -7,17 +7,13 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from programs import run_program
+from programs import Program, run_program
 
 from erc.grid import pool, program
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 REAL_ROWS = ("text_only_peakl", "concat_hard")
 
@@ -30,14 +26,7 @@ def command(
     data = ["synthetic=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}", "dataset.num_data=16"]
     small = ["dataloader.collate.max_samples=8000", "dataloader.batch_size=8", "trainer.max_epochs=8"]
     small += ["callbacks.early_stopping.patience=10"]
-    return [sys.executable, "-m", "erc.grid", *grid_options, "--out", str(out), "--", *data, *small, *changes]
-
-
-def execute(typed: list[str]) -> subprocess.CompletedProcess:
-    return run_program(*typed[1:])
-
-
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+    return ["-m", "erc.grid", *grid_options, "--out", str(out), "--", *data, *small, *changes]
 
 
 def predictions(out: Path) -> dict[str, bytes]:
@@ -53,6 +42,11 @@ def n_trained(out: Path) -> dict[str, int]:
     """How often each cell was trained to its end."""
     text = output_of_cells(out)
     return {row: len(re.findall(rf"^Result: .*/{row}/fold4-seed42/", text, re.MULTILINE)) for row in REAL_ROWS}
+
+
+def n_begun(out: Path) -> int:
+    """How often a cell was begun; one that another program trains is not."""
+    return len(re.findall("^Training ", output_of_cells(out), re.MULTILINE))
 
 
 def kill_group(leader: int) -> None:
@@ -72,13 +66,13 @@ def leaders():
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(corpora, cache_dir, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+def uninterrupted(run_grid, corpora, cache_dir, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """A grid of three rows, of which one holds another run, and so must fail."""
     out = tmp_path_factory.mktemp("grids") / "uninterrupted"
     foreign = out / "concat_soft" / "fold4-seed42"
     foreign.mkdir(parents=True)
     (foreign / "identity.json").write_text('{"fingerprint": "0000000000000000"}', encoding="utf-8")
-    return out, execute(command(out, corpora, cache_dir, rows=("concat_soft", *REAL_ROWS)))
+    return out, run_grid(*command(out, corpora, cache_dir, rows=("concat_soft", *REAL_ROWS))[2:])
 
 
 @pytest.mark.slow
@@ -105,46 +99,49 @@ def test_a_real_grid_that_is_finished_answers_without_training(uninterrupted, co
     out, _ = uninterrupted
     written = {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")}
     monkeypatch.setattr(pool, "Guarded", lambda *_: pytest.fail("a training process was started"))
-    assert program.main(command(out, corpora, cache_dir)[3:]) == 0
+    assert program.main(command(out, corpora, cache_dir)[2:]) == 0
     assert "\n2 of 2 cells are finished.\n" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in out.rglob("fold4-seed42/*")} == written
     # with another option, which the fingerprint holds, none is started either: the folder is of one set of options
-    assert program.main(command(out, corpora, cache_dir, "optim.weight_decay=0.1")[3:]) == 1
+    assert program.main(command(out, corpora, cache_dir, "optim.weight_decay=0.1")[2:]) == 1
     # control: for a cell that is not finished a process is started
     fresh = out.with_name("fresh")
     with pytest.raises(pytest.fail.Exception, match="a training process"):
-        program.main(command(fresh, corpora, cache_dir)[3:])
+        program.main(command(fresh, corpora, cache_dir)[2:])
 
 
 @pytest.mark.slow
-def test_a_grid_that_is_killed_twice_ends_with_the_same_predictions(
+def test_two_drivers_that_go_on_with_a_grid_killed_twice_train_each_cell_once_and_end_with_the_same_predictions(
     uninterrupted, corpora, cache_dir, tmp_path, leaders
 ):
-    out, log = tmp_path / "grid", tmp_path / "log.txt"
-    typed, rng = command(out, corpora, cache_dir), random.Random(0)
+    out = tmp_path / "grid"
+    typed, rng = command(out, corpora, cache_dir), random.Random(5)
     for attempt in range(2):
         n_epochs = output_of_cells(out).count("\nepoch ")
-        with open(log, "a", encoding="utf-8") as file:
-            process = subprocess.Popen(
-                typed, cwd=ROOT, env=ENVIRONMENT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        leaders.append(process.pid)
+        driver = Program(*typed, leads=True)
+        leaders.append(driver.pid)
         # any moment in one of this attempt's first four epochs: counted in epochs, which a fast machine has sooner
         n_epochs += rng.randint(0, 3)
         until = time.monotonic() + 240
-        while output_of_cells(out).count("\nepoch ") <= n_epochs and process.poll() is None:
-            assert time.monotonic() < until, log.read_text(encoding="utf-8")
+        while output_of_cells(out).count("\nepoch ") <= n_epochs and driver.poll() is None:
+            assert time.monotonic() < until, output_of_cells(out)
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.1))
         if attempt == 1:
-            process.kill()  # the driver alone: what it started ends with it
+            driver.send_signal(signal.SIGKILL)  # the driver alone: what it started ends with it
         else:
-            kill_group(process.pid)  # all of them, as in a power cut
-        assert process.wait() == -signal.SIGKILL, "too late: the grid had finished"
-    done = execute(typed)
+            kill_group(driver.pid)  # all of them, as in a power cut
+        assert driver.wait().returncode == -signal.SIGKILL, "too late: the grid had finished"
+    before, n_left = n_begun(out), list(n_trained(out).values()).count(0)  # one half done, and as a rule a new one
+    side_by_side = command(out, corpora, cache_dir, launcher="joblib")
+    drivers = [Program(*side_by_side, leads=True) for _ in range(2)]
+    leaders += [driver.pid for driver in drivers]
+    done = [driver.wait() for driver in drivers]
     text = output_of_cells(out)
-    assert done.returncode == 0, text + done.stdout
+    assert [one.returncode for one in done] == [0, 0], text + done[0].stdout + done[1].stdout
+    assert all("\n2 of 2 cells are finished.\n" in one.stdout for one in done)
     assert n_trained(out) == {"text_only_peakl": 1, "concat_hard": 1}, text
+    assert n_begun(out) == before + n_left > before, text
     assert text.count("Going on from") >= 1
     assert predictions(out) == predictions(uninterrupted[0])
     for row in REAL_ROWS:
@@ -159,34 +156,10 @@ def test_a_grid_that_is_killed_twice_ends_with_the_same_predictions(
 
 
 @pytest.mark.slow
-def test_two_drivers_that_want_one_cell_at_once_train_it_once(uninterrupted, corpora, cache_dir, tmp_path, leaders):
-    row = REAL_ROWS[0]
-    typed = command(tmp_path / "grid", corpora, cache_dir, rows=(row,))
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    processes = [subprocess.Popen(typed, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes) for _ in range(2)]
-    leaders += [process.pid for process in processes]
-    together = "\n".join(process.communicate(timeout=280)[0] for process in processes)
-    assert [process.returncode for process in processes] == [0, 0], together
-    text = output_of_cells(tmp_path / "grid")
-    assert n_trained(tmp_path / "grid")[row] == len(re.findall(r"^Training ", text, re.MULTILINE)) == 1, text
-    assert together.count("\n1 of 1 cells are finished.\n") == 2
-    found = (tmp_path / "grid" / row / "fold4-seed42" / "predictions.csv").read_bytes()
-    assert found == predictions(uninterrupted[0])[row]
-
-
-@pytest.mark.slow
-def test_several_cells_at_a_time_give_the_same_predictions(uninterrupted, corpora, cache_dir, tmp_path):
-    done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="local"))
-    assert done.returncode == 0, done.stdout
-    assert "\n2 of 2 cells are finished.\n" in done.stdout
-    assert predictions(tmp_path / "grid") == predictions(uninterrupted[0])
-
-
-@pytest.mark.slow
 def test_a_cluster_s_launcher_trains_a_cell(uninterrupted, corpora, cache_dir, tmp_path):
     # submitit_local submits as submitit_slurm does, and runs the job on this machine
     row = REAL_ROWS[0]
-    done = execute(command(tmp_path / "grid", corpora, cache_dir, launcher="submitit_local", rows=(row,)))
+    done = run_program(*command(tmp_path / "grid", corpora, cache_dir, launcher="submitit_local", rows=(row,)))
     assert done.returncode == 0, done.stdout
     assert "HYDRA" not in done.stdout + done.stderr  # no line of the launcher for each cell
     # what the cell printed is in its own folder, and nowhere else

@@ -26,48 +26,65 @@ def kept(monkeypatch):
     return found
 
 
-@pytest.fixture
-def open_page(tmp_path):
-    """Opens a page in a fresh headless browser: ``open_page(text, width=1280)``; asks for no error at the end."""
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless browser for the tests of a file; ``open_page`` opens windows in it."""
     selenium = pytest.importorskip("selenium.webdriver", reason="browser tests need selenium: pip install selenium")
     if BROWSER is None or shutil.which("chromedriver") is None:
         pytest.skip("browser tests need chromium and chromedriver: apt-get install chromium chromium-driver")
-    drivers = []
+    options = selenium.ChromeOptions()
+    options.binary_location = BROWSER
+    for switch in SWITCHES.split():
+        options.add_argument(switch)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = selenium.Chrome(options=options, service=selenium.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """Opens a page as in a fresh browser: ``open_page(text, width=1280)``; asks for no error at the end.
+
+    Each page has a window of its own, and finds nothing in the storage that all pages share.
+    """
+    first = browser.current_window_handle
+    (tmp_path / "empty.html").write_text("<!doctype html><link rel=icon href=data:,>", encoding="utf-8")
+    for log in ("browser", "performance"):
+        browser.get_log(log)  # of the test before
 
     def start(text: str, width: int = 1280, height: int = 1000, dark: bool = False, phone: bool = False):
-        options = selenium.ChromeOptions()
-        options.binary_location = BROWSER
-        for switch in SWITCHES.split():
-            options.add_argument(switch)
-        options.add_argument(f"--window-size={width},{height}")
-        options.add_argument(f"--user-data-dir={tmp_path / f'profile{len(drivers)}'}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        browser.switch_to.new_window("window")
+        browser.set_window_size(width, height)
         if phone:
-            metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True}
-            options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
-        driver = selenium.Chrome(options=options, service=selenium.ChromeService(shutil.which("chromedriver")))
-        drivers.append(driver)
+            metrics = {"width": width, "height": height, "deviceScaleFactor": 2.0, "mobile": True}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+            browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-        path = tmp_path / f"page{len(drivers)}.html"
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        browser.get((tmp_path / "empty.html").as_uri())
+        browser.execute_script("localStorage.clear()")
+        path = tmp_path / f"page{len(browser.window_handles)}.html"
         path.write_text(text, encoding="utf-8")
-        driver.get(path.as_uri())
+        browser.get(path.as_uri())
         deadline = time.monotonic() + 60
-        while not driver.execute_script("return Boolean(window.report)") and time.monotonic() < deadline:
+        while not browser.execute_script("return Boolean(window.report)") and time.monotonic() < deadline:
             time.sleep(0.05)
-        bring(driver, "map")
-        return driver
+        bring(browser, "map")
+        return browser
 
     yield start
     try:
-        for driver in drivers:
-            assert [entry["message"] for entry in driver.get_log("browser")] == []
-            messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-            asked = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-            # the browser's own empty tab asks for chrome:// addresses
-            asked = [one["request"]["url"] for one in asked if not one["documentURL"].startswith("chrome")]
-            assert asked
-            assert all(url.startswith(("file:", "data:", "blob:")) for url in asked), asked
+        assert [entry["message"] for entry in browser.get_log("browser")] == []
+        messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+        asked = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        # the browser's own empty tab asks for chrome:// addresses
+        asked = [one["request"]["url"] for one in asked if not one["documentURL"].startswith("chrome")]
+        assert any("/page" in url for url in asked)
+        assert all(url.startswith(("file:", "data:", "blob:")) for url in asked), asked
     finally:
-        for driver in drivers:
-            driver.quit()
+        for window in set(browser.window_handles) - {first}:
+            browser.switch_to.window(window)
+            browser.close()
+        browser.switch_to.window(first)

@@ -219,8 +219,10 @@ def test_colours_follow_the_system_and_the_button(open_page):
     assert ink not in driver.execute_script(colours) and "rgb(26, 29, 33)" in driver.execute_script(colours)
     driver.refresh()
     assert driver.execute_script(background) == "rgb(255, 255, 255)", "the choice is kept"
+    click(driver, "#theme")
+    assert driver.execute_script(background) == "rgb(20, 23, 27)"
     light = open_page(text)
-    assert light.execute_script(background) == "rgb(255, 255, 255)"
+    assert light.execute_script(background) == "rgb(255, 255, 255)", "nor is it seen what the page before kept"
 
 
 @pytest.mark.slow
