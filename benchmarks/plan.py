@@ -49,7 +49,12 @@ def settings(folder: Path) -> dict[str, list[str]]:
     saved = [f"encoders.{name}.name={folder / name}" for name in ("audio", "text")]
     return {
         "demo": demo,
-        "tiny encoders, paper's mixer": [*demo, "fusion=tensor_mixer", "dataset.num_data=16", "dataloader.batch_size=4"],
+        "tiny encoders, paper's mixer": [
+            *demo,
+            "fusion=tensor_mixer",
+            "dataset.num_data=16",
+            "dataloader.batch_size=4",
+        ],
         "eight layers of 256": [*demo, *saved, "dataset.num_data=32", "dataloader.batch_size=4"],
     }
 

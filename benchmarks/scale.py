@@ -102,15 +102,17 @@ def write_grid(folder: Path, n_segments: int) -> None:
     from erc.data import EMOTIONS, KEMD
     from erc.evaluation import evaluate_table, make_result, write_fold
 
-    rng, n = np.random.default_rng(0), n_segments // 5
-    for row in ROWS:
+    n = n_segments // 5
+    for number, row in enumerate(ROWS):
         for fold in range(5):
+            rng = np.random.default_rng(fold)  # every row is of the same segments
             votes = rng.multinomial(10, rng.dirichlet(np.ones(7), n))
             ordered = np.sort(votes, axis=1)
             va = rng.uniform(1, 5, (n, 2)).round(1)
             ids = [f"Sess{4 * fold + 1:02d}_script{k // 20 + 1:04d}_F{k:05d}" for k in range(n)]
             table = pd.DataFrame({"segment_id": ids, "corpus": "kemdy19", "session": 4 * fold + 1})
             table["dialogue"], table["speaker"] = [one[:17] for one in ids], f"Sess{4 * fold + 1:02d}F"
+            rng = np.random.default_rng([fold, number])
             probs = rng.dirichlet(np.ones(7), n)
             columns = {f"votes_{name}": votes[:, k] for k, name in enumerate(EMOTIONS)}
             columns |= {f"soft_{name}": votes[:, k] / 10 for k, name in enumerate(EMOTIONS)}
@@ -195,7 +197,7 @@ def main(
             taken = json.loads(done.stdout.splitlines()[-1])
             before[name] = taken["memory_before_mb"]
             found += [{**one, "segments": sizes[one["factor"]]} for one in taken["runs"]]
-            print(f"{STAGES[name]}: done", file=sys.stderr, flush=True)
+            print(name, json.dumps(taken), file=sys.stderr, flush=True)
     summary = {name: summarised([one for one in found if one["stage"] == name], before[name]) for name in STAGES}
     for name, one in summary.items():
         listed = ", ".join(

@@ -147,7 +147,7 @@ DOORS = {
     "datasets": {"data/build", "data/segment_build", "data/signal_build", "views", "cross_corpora", "datasets"},
     "pydantic": {"configuration", "evaluation/result_schema"},
     "hydra": {"grid", "configuration", "export/checkpoint", "plan/model"},
-    "omegaconf": {"grid", "configuration", "export/checkpoint"},
+    "omegaconf": {"grid", "configuration", "export/checkpoint", "plan/model"},
     "wandb": set(),
     "matplotlib": {"report", "app"},
     "umap": {"report"},

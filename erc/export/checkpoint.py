@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -17,6 +18,7 @@ from erc.labels import LabelSpace
 from erc.model import save_model
 from erc.training import (
     BEST,
+    complete,
     finished_result,
     identify,
     load_processors,
@@ -43,10 +45,13 @@ def save_checkpoint(run: Path, folder: Path) -> None:
         ValueError: The checkpoint is not of the configuration.
     """
     config = taken_up(read_config(run))
-    weights = read_checkpoint(run / BEST, map_location="cpu")["state_dict"]
+    checkpoint = read_checkpoint(run / BEST, map_location="cpu")
     parts = instantiate(OmegaConf.create(config), _convert_="all")
     labels, facts = _facts_of(run, parts, config)
+    torch.manual_seed(config["seed"])  # encoders without pre-trained weights are drawn as in training
     model = parts["model"](label_space=labels)
+    complete(checkpoint, model)
+    weights = checkpoint["state_dict"]
     try:
         model.load_state_dict(
             {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}

@@ -118,6 +118,12 @@ class LayerCut:
             hidden = norm(hidden)
         return hidden
 
+    def frozen(self) -> list[torch.Tensor]:
+        """All weights below; SpecAugment's vector is none, because it may be drawn anew in each run and is not used."""
+        below = self.below()
+        named = (*below.named_parameters(), *below.named_buffers())
+        return [value for name, value in named if name != "masked_spec_embed"]
+
     def fingerprint(self) -> str:
         """Hash of everything that ``below`` computes with: kind, configuration and weights."""
         config = {

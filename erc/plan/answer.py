@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from erc.model import load_tokenizer
-from erc.plan.asked_for import Asked, output_folder
+from erc.plan.asked_for import Asked, modalities_of, output_folder
 from erc.plan.cards import CARDS, MEMORY_SIZES
 from erc.plan.costs import (
     CONTEXT_BYTES,
@@ -30,7 +30,7 @@ from erc.plan.costs import (
 )
 from erc.plan.lengths import Batches, Data, batches_of, data_of, published_data
 from erc.plan.loop import loop_seconds, optimizer_seconds, writing_seconds
-from erc.plan.model import few_layers, layerdrop_of, modalities_of, parts_of
+from erc.plan.model import few_layers, layerdrop_of, parts_of
 from erc.plan.parts import build_models, layer_without_checkpointing, measure, per_layer, pieces_of, points_of
 from erc.plan.timing import MATRIX_OPERATIONS, interleaved, matrix_product
 from erc.training import make_views, quieten, set_threads, write_missing_corpora
@@ -110,7 +110,7 @@ class _Planner:
         self.built = {name: few_layers(config, name) for name in config["encoders"] if name in read}
         for one in self.built.values():
             one.encoder.to(self.device)
-        self.models = build_models(self.built, asked.fusions, data.label_space)
+        self.models = build_models(self.built, asked.fusions, data.label_space, config["encoders"])
         for model in self.models.values():
             model.to(self.device)
         self.train = [batches_of(data.train, config, epoch, True) for epoch in range(N_EPOCHS)]
@@ -169,7 +169,9 @@ class _Planner:
         """Numbers of trained layers that are planned: ``configured``, and others where there is the option."""
         if not any("train_last" in self.config["encoders"][name] for name in self.built):
             return ["configured"]
-        return ["configured", *TOP_LAYERS]
+        nodes = [self.config["encoders"][name] for name, one in self.built.items() if one.n_layers]
+        as_configured = {0 if node.get("freeze") else node.get("train_last") for node in nodes}
+        return ["configured", *(n for n in TOP_LAYERS if as_configured != {n})]
 
     def _depths(self, n: int | str | None) -> dict[str, Depth]:
         found = {}

@@ -67,7 +67,17 @@ def asked_for(overrides: list[str], rows: str | None) -> Asked:
         if not str(node["fusion"]["_target_"]).startswith("erc.model.fusion."):
             raise ValueError(f"Only a network can be planned: expected a fusion, got {name}, which trains no network.")
         asked.fusions[name] = node["fusion"]
+    of_signals = [name for name, node in asked.fusions.items() if "signals" in modalities_of(node)]
+    if of_signals:
+        raise ValueError(f"Planned are fusions of audio and text: got {', '.join(of_signals)}, which read bio-signals.")
     return asked
+
+
+def modalities_of(fusion: dict[str, Any]) -> tuple[str, ...]:
+    """What a fusion reads."""
+    from erc.model import fusion as fusions
+
+    return getattr(fusions, str(fusion["_target_"]).rpartition(".")[2]).modalities
 
 
 def output_folder(config: dict[str, Any]) -> Path:

@@ -73,7 +73,8 @@ class Sum(NamedTuple):
 
 def weights_of(depths: dict[str, Depth], model: Any) -> Weights:
     """Weights of the whole model, of which ``model`` has few layers."""
-    rest = sum(one.numel() for part in (model.fusion, model.heads) for one in part.parameters())
+    rest = sum(one.numel() for one in model.parameters())
+    rest -= sum(one.numel() for one in model.encoders.parameters())
     n_all = n_trained = rest
     for name in model.encoders:
         built, n = depths[name].built, depths[name].n_trained

@@ -14,8 +14,27 @@ import numpy as np
 from erc.data import KEMD, N_FOLDS, SAMPLE_RATE, LengthBucketSampler
 from erc.labels import LabelSpace
 
-SECONDS_19: dict[float, float] = {0: 0.255, 1: 0.557, 5: 1.08, 25: 2.354, 50: 4.223, 75: 7.465, 95: 15.5, 99: 24.8, 100: 78.4}
-SECONDS_20: dict[float, float] = {0: 0.671, 25: 2.75, 50: 4.52, 75: 7.73, 93.2: 14.5, 97.6: 17.95, 99.2: 21.4, 100: 35.2}
+SECONDS_19: dict[float, float] = {
+    0: 0.255,
+    1: 0.557,
+    5: 1.08,
+    25: 2.354,
+    50: 4.223,
+    75: 7.465,
+    95: 15.5,
+    99: 24.8,
+    100: 78.4,
+}
+SECONDS_20: dict[float, float] = {
+    0: 0.671,
+    25: 2.75,
+    50: 4.52,
+    75: 7.73,
+    93.2: 14.5,
+    97.6: 17.95,
+    99.2: 21.4,
+    100: 35.2,
+}
 """Percentiles of the durations of KEMDy19's and KEMDy20's segments, in seconds, from what others printed of the corpora."""
 
 SEGMENTS: dict[str, tuple[int, dict[float, float]]] = {"kemdy19": (9_996, SECONDS_19), "kemdy20": (13_462, SECONDS_20)}

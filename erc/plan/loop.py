@@ -6,6 +6,7 @@ import functools
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,8 +80,9 @@ def _seconds_of_batch(
     config: dict[str, Any], parts: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace, length: int
 ) -> float:
     size, collate_options = config["dataloader"]["batch_size"], config["dataloader"]["collate"]
+    feature_extractor: Any = load_feature_extractor("tiny") if "audio" in modalities else None
     collate = Collator(
-        load_feature_extractor("tiny") if "audio" in modalities else None,
+        feature_extractor,
         load_tokenizer("tiny") if "text" in modalities else None,
         space,
         "soft",
@@ -88,7 +90,7 @@ def _seconds_of_batch(
         collate_options["max_tokens"],
     )
     rng = np.random.default_rng(0)
-    rows = [_row(rng, length, space, f"segment{i}") for i in range(size)]
+    rows: Any = [_row(rng, length, space, f"segment{i}") for i in range(size)]
     fusion: Any = Concat if len(modalities) > 1 else AudioOnly if "audio" in modalities else TextOnly
     small = functools.partial(fusion, projection_dim=4, hidden_dim=4)
     model = EmotionModel(dict.fromkeys(modalities, _Stub), small, space)
@@ -98,7 +100,7 @@ def _seconds_of_batch(
         stamps.append(time.perf_counter())
         return collate(chosen)
 
-    loader = DataLoader(rows, batch_sampler=[list(range(size))] * N_BATCHES, collate_fn=stamped)  # type: ignore[arg-type]
+    loader: Any = DataLoader(rows, batch_sampler=[list(range(size))] * N_BATCHES, collate_fn=stamped)
     module = EmotionModule(
         model, parts["loss"], lambda one: torch.optim.AdamW(one.parameters()), lambda *_, **__: None, 0
     )
@@ -107,7 +109,9 @@ def _seconds_of_batch(
         accelerator="cpu", devices=1, strategy="auto", precision="32-true", accumulate_grad_batches=1,
         num_sanity_val_steps=0, limit_val_batches=0,
     )  # fmt: skip
-    trainer.fit(module, train_dataloaders=loader)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You defined a `validation_step`")
+        trainer.fit(module, train_dataloaders=loader)
     return (stamps[-1] - stamps[N_WARM]) / (len(stamps) - 1 - N_WARM)
 
 

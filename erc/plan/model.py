@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from hydra.utils import get_class, instantiate
@@ -125,24 +125,25 @@ def layerdrop_of(config: dict[str, Any], modality: str) -> float:
     return float(getattr(kept, "layerdrop", 0.0))
 
 
-def build_model(built: dict[str, Built], fusion: dict[str, Any], label_space: LabelSpace) -> EmotionModel:
+def build_model(
+    built: dict[str, Built], fusion: dict[str, Any], label_space: LabelSpace, offered: Iterable[str] = ()
+) -> EmotionModel:
     """A model of these encoders and a fusion.
 
     Args:
         built: Encoders by modality, those at least that the fusion reads.
         fusion: Options of the fusion.
         label_space: What is predicted.
+        offered: Further modalities that the configuration has and no fusion reads.
     """
     made = instantiate(OmegaConf.create(fusion), _convert_="all")
-    return EmotionModel({name: lambda one=one: one.encoder for name, one in built.items()}, made, label_space)
+    encoders: dict[str, Any] = dict.fromkeys(offered) | {
+        name: lambda one=one: one.encoder for name, one in built.items()
+    }
+    return EmotionModel(encoders, made, label_space)
 
 
 def parts_of(config: dict[str, Any]) -> dict[str, Any]:
     """The parts of a configuration that build something, as train.py has them."""
     wanted = ("dataset", "dataloader", "loss", "optim", "scheduler", "trainer", "synthetic")
     return instantiate(OmegaConf.create({name: config[name] for name in wanted}), _convert_="all")
-
-
-def modalities_of(fusion: dict[str, Any]) -> tuple[str, ...]:
-    """What a fusion reads."""
-    return get_class(fusion["_target_"]).modalities

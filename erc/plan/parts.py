@@ -5,9 +5,10 @@ A piece's cost at another length, batch size or number of layers follows from th
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,9 +77,7 @@ class Points(NamedTuple):
     tokens: tuple[int, int]
 
 
-def points_of(
-    config: dict[str, Any], built: dict[str, Built], models: dict[str, Any], device: torch.device
-) -> Points:
+def points_of(config: dict[str, Any], built: dict[str, Built], models: dict[str, Any], device: torch.device) -> Points:
     """The two lengths of a configuration, and how many segments at once this machine measures in time."""
     collate, size = config["dataloader"]["collate"], config["dataloader"]["batch_size"]
     samples = max(SAMPLE_RATE // 10, round(SHORT * collate["max_samples"])), collate["max_samples"]
@@ -114,10 +113,8 @@ def pieces_of(
     for modality, one in built.items():
         inputs = [_inputs(modality, one, points, index, device) for index in (0, 1)]
         with torch.no_grad(), one.without_layers():
-            n_frames[modality] = tuple(one.encoder(*pair)[0].shape[1] for pair in inputs)  # type: ignore[assignment]
-        found[modality] = Piece(
-            one.encoder, lambda i, one=one, inputs=inputs: one.encoder(*inputs[i])[0].sum(), one, True
-        )
+            n_frames[modality] = tuple(one.encoder(*pair)[0].shape[1] for pair in inputs)
+        found[modality] = Piece(one.encoder, functools.partial(_encoded, one.encoder, inputs), one, True)
         if not one.n_layers:
             continue
         if modality == "text":
@@ -153,6 +150,11 @@ def _fusing(
         return torch.cat(model.heads(fused), dim=1).sum()
 
     return run
+
+
+def _encoded(encoder: nn.Module, inputs: list[tuple[Any, Any]], index: int) -> torch.Tensor:
+    """A number that depends on all that an encoder gives for one of the inputs."""
+    return encoder(*inputs[index])[0].sum()
 
 
 def _inputs(modality: str, one: Built, points: Points, index: int, device: torch.device) -> tuple[Any, Any]:
@@ -250,6 +252,8 @@ def layer_without_checkpointing(piece: Piece, device: torch.device, dtype: torch
     return max(0, whole - bare) / len(piece.built.layers)
 
 
-def build_models(built: dict[str, Built], fusions: dict[str, Any], label_space: Any) -> dict[str, Any]:
-    """A model for each fusion, with common encoders."""
-    return {name: build_model(built, node, label_space) for name, node in fusions.items()}
+def build_models(
+    built: dict[str, Built], fusions: dict[str, Any], label_space: Any, offered: Iterable[str]
+) -> dict[str, Any]:
+    """A model for each fusion, with common encoders; see ``build_model``."""
+    return {name: build_model(built, node, label_space, offered) for name, node in fusions.items()}

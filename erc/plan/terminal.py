@@ -28,7 +28,7 @@ def show(found: dict[str, Any], batch_size: int) -> None:
 def hours(value: float) -> str:
     """A duration: minutes below an hour, days from two days on."""
     if value < 1:
-        return f"{60 * value:.1f} min"
+        return f"{60 * value:.1f} min" if 60 * value >= 0.05 else "< .1 min"
     return f"{value:.1f} h" if value < 48 else f"{value / 24:.1f} days"
 
 
@@ -85,14 +85,13 @@ def _here(found: dict[str, Any]) -> list[Any]:
 
 def _cards(found: dict[str, Any]) -> list[Any]:
     named = _named(found)
-    share = ", ".join(f"{name}: {setting['cell']['efficiency']:.0%}" for name, setting in named)
-    table = _table("", *(name for name, _ in named))
-    for index, card in enumerate(named[0][1]["cards"]):
-        both = (setting["cards"][index] for _, setting in named)
-        table.add_row(card["card"], *(f"{hours(one['cell_hours'])} / {hours(one['grid_hours'])}" for one in both))
+    table = _table("", "share", *(card["card"] for card in named[0][1]["cards"]))
+    for name, setting in named:
+        of_cards = (hours(card["grid_hours"]) for card in setting["cards"])
+        table.add_row(name, f"{setting['cell']['efficiency']:.0%}", *of_cards)
     title = (
-        "Other cards, computed and not measured, cell / grid: the operations at the share of the published peak that this "
-        f"machine reaches of its own matrix product ({share}), without loading."
+        f"The grid of {named[0][1]['grid']['cells']} on other cards, computed and not measured: the operations at the share of the "
+        "published peak that this machine reaches of its own matrix product, without loading."
     )
     return [title, table, ""]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,9 +26,7 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def interleaved(
-    runs: dict[Hashable, Callable[[], object]], device: torch.device, seconds: float
-) -> dict[Hashable, float]:
+def interleaved(runs: Mapping[Any, Callable[[], object]], device: torch.device, seconds: float) -> dict[Any, float]:
     """Mean seconds of each run. They take turns, so that other work on the machine slows all of them alike.
 
     A run that is shorter than the time slices in which the system shares a core is repeated. A median would leave out the

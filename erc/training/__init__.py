@@ -5,6 +5,7 @@ Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoc
     losses.py            what training minimises
     optim.py             parameter groups, schedules
     precision.py         what trainer.precision=auto is on this machine
+    frozen_weights.py    weights that never change stay out of checkpoints
     lightning_module.py  batch -> loss -> step; predictions of a fold -> metrics
     loaders.py           views of the data set -> loaders
     history.py           a row of figures per epoch

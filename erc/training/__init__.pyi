@@ -10,6 +10,7 @@ from .checkpoints import (
 )
 from .classical import EgemapsSVM as EgemapsSVM
 from .facts import training_facts as training_facts
+from .frozen_weights import complete as complete
 from .grid_identity import (
     GRID as GRID,
     GridIdentity as GridIdentity,

@@ -27,6 +27,7 @@ from erc.targets import drops_tied, resolve_options
 from erc.training.cached_inputs import with_cached_inputs
 from erc.training.checkpoints import AtomicCheckpointIO, check_room, read_checkpoint
 from erc.training.epoch_bar import EpochBar
+from erc.training.frozen_weights import complete, frozen_names
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
 from erc.training.loggers import DispensableLogger
@@ -70,7 +71,7 @@ def build(
     trainer = make_trainer(parts, config["protocol"])
     if config["trainer"].get("fast_dev_run"):
         return module, data, trainer
-    check_room(config["run_dir"], module, parts["callbacks"].values())
+    check_room(config["run_dir"], module, parts["callbacks"].values(), frozen_names(model))
     if not any(
         not tied and label != NO_LABEL for tied, label in zip(test.ds["is_tied"], test.ds["hard_label"], strict=True)
     ):
@@ -233,5 +234,6 @@ def load_selected(module: EmotionModule, trainer: pl.Trainer) -> Loaded:
 def load_weights(module: EmotionModule, path: str | Path) -> Loaded:
     """Loads the weights of a checkpoint that is whole into the module."""
     checkpoint = read_checkpoint(path, map_location="cpu")
+    complete(checkpoint, module.model)
     module.load_state_dict(checkpoint["state_dict"], strict=True)
     return Loaded(int(checkpoint["epoch"]), int(checkpoint["global_step"]))

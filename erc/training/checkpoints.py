@@ -9,7 +9,7 @@ import contextlib
 import os
 import pickle
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,7 +177,9 @@ def n_bytes(value: Any) -> int:
     return sum(map(n_bytes, value)) if isinstance(value, list | tuple) else 0
 
 
-def check_room(run_dir: str | Path, module: pl.LightningModule, callbacks: Iterable[Any]) -> None:
+def check_room(
+    run_dir: str | Path, module: pl.LightningModule, callbacks: Iterable[Any], left_out: Container[str] = ()
+) -> None:
     """Checks that the run folder's disk has room for the checkpoints, before hours of training.
 
     Args:
@@ -186,11 +188,12 @@ def check_room(run_dir: str | Path, module: pl.LightningModule, callbacks: Itera
         module: Its weights are counted, and AdamW's two averages of each weight that is trained.
         callbacks: The run's callbacks; those that save checkpoints count. A checkpoint for going on is there three times
             while it is written: ``last.ckpt``, ``previous.ckpt`` and the new one. One of weights only is there twice.
+        left_out: Names of weights that no checkpoint holds.
 
     Raises:
         OSError: There is less room.
     """
-    weights = n_bytes(module.state_dict())
+    weights = n_bytes({name: value for name, value in module.state_dict().items() if name not in left_out})
     trained = sum(parameter.nbytes for parameter in module.parameters() if parameter.requires_grad)
     savers = [callback for callback in callbacks if isinstance(callback, ModelCheckpoint)]
     needed = sum(2 * weights if saver.save_weights_only else 3 * (weights + 2 * trained) for saver in savers)

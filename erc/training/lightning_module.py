@@ -20,6 +20,7 @@ from torch import nn
 from erc.data import Batch, InputBatch
 from erc.evaluation import evaluate
 from erc.model import EmotionModel, Prediction
+from erc.training.frozen_weights import complete, fingerprints, frozen_names
 from erc.training.losses import MultitaskLoss
 
 
@@ -57,6 +58,20 @@ class EmotionModule(pl.LightningModule):
         self.valid_predictions: dict[str, np.ndarray] = {}
         self._gathered: list[dict] = []
         self._segments: list[str] = []
+        self._fingerprints: dict[str, str] = {}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leaves out the frozen layers, and writes down which they were; see ``frozen_weights.py``."""
+        left_out = frozen_names(self.model)
+        if left_out:
+            state = checkpoint["state_dict"]
+            checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in left_out}
+            self._fingerprints = self._fingerprints or fingerprints(self.model)
+            checkpoint["frozen"] = self._fingerprints
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Puts the frozen layers back; raises ValueError if the encoders are others than those of the checkpoint."""
+        complete(checkpoint, self.model)
 
     def setup(self, stage: str) -> None:
         """Switches layer drop off if several processes train.

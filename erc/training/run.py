@@ -336,5 +336,6 @@ def quieten() -> None:
         ".*It is recommended to use `self.log.*sync_dist=True.*",  # every process computes the same figures of the whole fold
         ".*The `srun` command is available.*",
         ".*isinstance.treespec, LeafSpec.*is deprecated.*",
+        ".*module.s. in eval mode at the start of training.*",  # frozen layers
     ):
         warnings.filterwarnings("ignore", message)

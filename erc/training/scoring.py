@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
+import torch
 
 from erc.data import Collator, label_space_of
 from erc.datasets import SegmentDataset
@@ -79,6 +80,7 @@ def score_again(
             f"A run is scored on the label space that it was trained on: {run_dir} differs in {differing}."
         )
     collate = make_collator(parts, config, processors, train)
+    torch.manual_seed(config["seed"])  # encoders without pre-trained weights are drawn as in training
     model = saved.model.emotion_model if saved else parts["model"](label_space=scored.label_space)
     module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
     epoch = known["selected"]["epoch"] if saved else load_weights(module, path).epoch

@@ -25,7 +25,7 @@ def composed(experiment: str, row: str) -> dict:
 def test_a_row_is_its_fusion_and_its_target_and_all_else_is_as_in_the_main_row(experiment, row):
     fusion, target = row.rsplit("_", 1)
     config, main = composed(experiment, row), composed(experiment, "tensor_mixer_peakl")
-    folder = "fusion" if experiment == "paper" else "fusion/small"
+    folder = "fusion" if experiment in ("paper", "frozen", "signals") else "fusion/small"
     assert config["fusion"] == yaml.safe_load((CONFIG / folder / f"{fusion}.yaml").read_text(encoding="utf-8"))
     assert config["model"]["fusion"] == config["fusion"]
     room = "training" if fusion == "egemaps_svm" else "model.fusion"
