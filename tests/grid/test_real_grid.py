@@ -133,8 +133,9 @@ def test_two_drivers_that_go_on_with_a_grid_killed_twice_train_each_cell_once_an
             kill_group(driver.pid)  # all of them, as in a power cut
         assert driver.wait().returncode == -signal.SIGKILL, "too late: the grid had finished"
     before, n_left = n_begun(out), list(n_trained(out).values()).count(0)  # one half done, and as a rule a new one
-    side_by_side = command(out, corpora, cache_dir, launcher="joblib")
-    drivers = [Program(*side_by_side, leads=True) for _ in range(2)]
+    # two cells at a time, and one: both drivers want the first cell
+    commands = [command(out, corpora, cache_dir, launcher=launcher) for launcher in ("joblib", "basic")]
+    drivers = [Program(*typed, leads=True) for typed in commands]
     leaders += [driver.pid for driver in drivers]
     done = [driver.wait() for driver in drivers]
     text = output_of_cells(out)
