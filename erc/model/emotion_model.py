@@ -100,11 +100,10 @@ class EmotionModel(nn.Module):
             values, mask = inputs[modality]["values"], inputs[modality]["mask"]
             sequences[modality], masks[modality] = self.encoders[modality](values, mask)
             present[modality] = mask.flatten(start_dim=1).any(dim=1)
-        n_segments = len(present[given[0]])
         for modality in lacking:
-            sequences[modality] = self.missing.replacements[modality].expand(n_segments, 1, -1)
-            masks[modality] = present[given[0]].new_zeros(n_segments, 1)
-            present[modality] = present[given[0]].new_zeros(n_segments)
+            absent = torch.zeros_like(present[given[0]])
+            sequences[modality] = self.missing.replacements[modality].expand(absent.shape[0], 1, -1)
+            masks[modality], present[modality] = absent.unsqueeze(1), absent
         fused = self.fusion(*self.missing(sequences, masks, present))
         emotion_logits, va = self.heads(fused)
         return Prediction(emotion_logits, va, fused)
