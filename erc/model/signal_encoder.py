@@ -68,7 +68,7 @@ class SignalEncoder(Encoder):
                 nn.Linear(hidden_dim, hidden_dim),
             )
             return
-        self.input = nn.Conv1d(2 * len(SIGNALS), hidden_dim, kernel_size=1)
+        self.projection = nn.Conv1d(2 * len(SIGNALS), hidden_dim, kernel_size=1)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(hidden_dim, hidden_dim, kernel_size=5, padding=2 * dilation, dilation=dilation)
             for dilation in (1, 2, 4)
@@ -97,7 +97,7 @@ class SignalEncoder(Encoder):
         is_step = mask.any(dim=2)  # (B, T)
         real = is_step.unsqueeze(1)  # (B, 1, T)
         # a step without any signal is 0 before each convolution, be it padding or a gap
-        hidden = torch.where(real, self.input(torch.cat([values * known, known], dim=2).transpose(1, 2)), 0.0)
+        hidden = torch.where(real, self.projection(torch.cat([values * known, known], dim=2).transpose(1, 2)), 0.0)
         for convolution in self.convolutions:
             hidden = torch.where(real, hidden + self.dropout(nn.functional.gelu(convolution(hidden))), 0.0)
         return hidden.transpose(1, 2), is_step

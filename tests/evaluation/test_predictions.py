@@ -36,7 +36,19 @@ from erc.training.run import train_fold
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 KEYS = (
-    ["schema", "experiment", "fusion", "target", "fold", "protocol", "seed", "n_threads", "corpora", "is_synthetic"]
+    [
+        "schema",
+        "experiment",
+        "fusion",
+        "target",
+        "fold",
+        "protocol",
+        "seed",
+        "n_threads",
+        "precision",
+        "corpora",
+        "is_synthetic",
+    ]
     + ["label_space", "n_folds", "n_train", "n_chosen_on", "n_reported_on", "n_unlabelled", "metrics_by_group"]
     + ["selected", "best_epoch_per_metric", "history", "majority", "majority_by_corpus", "human", "fingerprint", "code"]
     + ["versions", "seconds", "peak_memory_mb", "predictions_sha256", "result_sha256"]

@@ -44,6 +44,7 @@ def test_a_row_is_its_fusion_and_its_target_and_all_else_is_as_in_the_main_row(e
 @pytest.mark.parametrize("experiment", grid_cells.EXPERIMENTS)
 def test_a_row_is_any_fusion_and_any_target_that_has_a_yaml(experiment):
     fusions = ("audio_only", "concat", "cross_attention", "egemaps_svm", "tensor_mixer", "text_only")
+    fusions += ("concat_3", "cross_attention_3", "tensor_mixer_3", "signals_only")
     expected = {f"{fusion}_{target}": (fusion, target) for fusion in fusions for target in KINDS}
     assert grid_cells.rows_of(experiment) == expected
     assert set(grid_cells.TABLE_ROWS) <= set(expected) and len(grid_cells.TABLE_ROWS) == 9
