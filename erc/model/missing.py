@@ -74,7 +74,8 @@ class MissingModalities(nn.Module):
             is_first = torch.arange(sequence.shape[1], device=sequence.device) == 0
             # torch.where keeps the vector in the graph even where no segment lacks the modality; DDP waits for its gradient
             read[modality] = torch.where(has[:, None, None], sequence, vector)
-            read_masks[modality] = torch.where(has[:, None], masks[modality], is_first)
+            # and, or: ONNX Runtime knows no torch.where of booleans
+            read_masks[modality] = (masks[modality] & has[:, None]) | (is_first & ~has[:, None])
         return read, read_masks
 
     def _dropped(self, present: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
