@@ -42,8 +42,11 @@ def options_of(folder: Path, factor: int) -> dict[str, str]:
 def prepare_build(folder: Path, factor: int) -> Any:
     from erc.datasets import HF_KEMD
 
-    cache = tempfile.mkdtemp(dir=folder)
-    return lambda: HF_KEMD("train", -1, root=str(folder / f"corpora{factor}"), cache_dir=cache, exclude="none")
+    def build() -> None:
+        cache = tempfile.mkdtemp(dir=folder)  # a new one each time: a build that is there is only opened
+        HF_KEMD("train", -1, root=str(folder / f"corpora{factor}"), cache_dir=cache, exclude="none")
+
+    return build
 
 
 def prepare_open(folder: Path, factor: int) -> Any:
@@ -230,6 +233,7 @@ def draw(summary: dict[str, dict[str, Any]], path: str) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullLocator
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
     for (name, one), mark, dash, grey in zip(
@@ -244,6 +248,9 @@ def draw(summary: dict[str, dict[str, Any]], path: str) -> None:
     start = min(one["seconds"][0] for one in summary.values())
     left.plot(sizes, [start * n / sizes[0] for n in sizes], color="0.8", linewidth=3, zorder=0, label="linear")
     left.set_yscale("log")
+    for axes in (left, right):
+        axes.set_xticks(sizes, [f"{n:,}" for n in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
     right.set_ylim(bottom=0)
     left.legend(fontsize=7, frameon=False)
     figure.savefig(path, dpi=130)
