@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,28 @@ def make_private(folder: str | Path) -> None:
     status = os.stat(folder)
     if status.st_uid == os.getuid() and status.st_mode & 0o077:
         os.chmod(folder, stat.S_IMODE(status.st_mode) & ~0o077)
+
+
+@contextmanager
+def waited_lock(path: str | Path, doing: str) -> Iterator[None]:
+    """Holds a lock file for the block; says so where another process holds it, and waits.
+
+    Args:
+        path: The lock file.
+        doing: What the other process does, and to what: ``building cache/kemdy19-…``.
+    """
+    from filelock import FileLock, Timeout  # every program imports this file at its start, and few take a lock
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"Another process is {doing}: waiting for it.", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from .collate import (
     InputCollator as InputCollator,
     Inputs as Inputs,
     ModalityInput as ModalityInput,
+    inputs_on as inputs_on,
 )
 from .corpora import (
     CORPORA as CORPORA,

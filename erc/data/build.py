@@ -29,7 +29,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from datasets import Dataset, Features, List, Value, concatenate_datasets
-from filelock import FileLock, Timeout
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
@@ -40,7 +39,7 @@ from erc.data.manifest import MAX_MANIFEST_BYTES, Manifest, Shard, parse_manifes
 from erc.data.media import MediaError, check_length, clean_transcript, read_transcript, read_waveform
 from erc.data.segments import BIO_COLUMNS, COLUMNS, Annotations, AudioKind, BadSegment, TextKind
 from erc.data.source_files import read_regular
-from erc.files import make_private
+from erc.files import make_private, waited_lock
 
 FORMAT_VERSION = 1
 """Raise it whenever the code writes other content for the same corpus: builds of an earlier version are then not used."""
@@ -135,19 +134,11 @@ class Build:
         found = self._open()
         if found is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(f"{self.path}.lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                print(f"Another process is building {self.path}: waiting for it.", file=sys.stderr)
-                lock.acquire()
-            try:
+            with waited_lock(f"{self.path}.lock", f"building {self.path}"):
                 found = self._open()
                 if found is None:
                     manifest = self._write(num_proc)
                     found = _map(self.path, manifest, self.features), manifest.bad
-            finally:
-                lock.release()
         return found
 
     def _open(self) -> tuple[Dataset, list[BadSegment]] | None:

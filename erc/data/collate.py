@@ -46,6 +46,21 @@ Inputs = dict[str, ModalityInput]
 """What a model reads, by modality (``audio``, ``text``, ``signals``)."""
 
 
+def inputs_on(device: torch.device | str, inputs: Inputs, without: str | None = None) -> Inputs:
+    """The inputs on a device.
+
+    Args:
+        device: As torch names it.
+        inputs: Of one batch; they stay as they are.
+        without: A modality that every segment is to lack: its mask is False everywhere, and its values stay.
+    """
+    found: Inputs = {}
+    for modality, given in inputs.items():
+        mask = torch.zeros_like(given["mask"]) if modality == without else given["mask"]
+        found[modality] = ModalityInput(values=given["values"].to(device), mask=mask.to(device))
+    return found
+
+
 class InputBatch(TypedDict):
     """Segments without labels."""
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 import xxhash
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from erc.data import InputCollator, Inputs, ModalityInput
+from erc.files import waited_lock
 from erc.frozen.store import StateStore
 from erc.model import AudioEncoder, EmotionModel, PretrainedEncoder, pooled
 
@@ -182,13 +181,7 @@ class _Encoder:
 def _compute_missing(one: _Encoder, store: StateStore) -> None:
     """Computes the states that the store lacks, shard by shard; says before how many bytes they take."""
     store.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{store.folder}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"Another process is computing {store.folder}: waiting for it.", file=sys.stderr)
-        lock.acquire()
-    try:
+    with waited_lock(f"{store.folder}.lock", f"computing {store.folder}"):
         store.sweep()
         wanted: dict[str, tuple[Any, int]] = {}
         n_steps = 0
@@ -203,8 +196,6 @@ def _compute_missing(one: _Encoder, store: StateStore) -> None:
                 one, store.folder, len(wanted), n_steps * one.encoder.dim * DTYPES[one.computation.kind].itemsize
             )
             _compute(one, store, wanted)
-    finally:
-        lock.release()
 
 
 def _check_room(one: _Encoder, folder: Path, n_segments: int, n_bytes: int) -> None:

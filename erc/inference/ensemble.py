@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from erc.data import SAMPLE_RATE, InputCollator, Inputs, ModalityInput
+from erc.data import SAMPLE_RATE, InputCollator, inputs_on
 from erc.labels import LabelSpace
 from erc.model import SavedModel
 
@@ -107,15 +107,10 @@ class Ensemble:
     def _batch(self, rows: list[dict[str, Any]], without: str | None) -> Predicted:
         probabilities, va, embedding = [], [], []
         for model, collate in zip(self._models, self._collators, strict=True):
-            inputs: Inputs = {
-                modality: ModalityInput(values=given["values"].to(self.device), mask=given["mask"].to(self.device))
-                for modality, given in collate(rows)["inputs"].items()
-            }
-            if without in inputs:
-                inputs[without]["mask"].fill_(False)
+            inputs = inputs_on(self.device, collate(rows)["inputs"], without)
             with torch.inference_mode():
                 prediction = model(inputs)
-            probabilities.append(prediction.emotion_logits.double().softmax(dim=-1).cpu().numpy())
+            probabilities.append(prediction.probabilities().cpu().numpy())
             va.append(prediction.va.double().cpu().numpy())
             embedding.append(prediction.embedding.float().cpu().numpy())
         return Predicted(np.mean(probabilities, axis=0), np.mean(va, axis=0), np.concatenate(embedding, axis=1))

@@ -7,10 +7,15 @@ from .encoders import (
     TextEncoder as TextEncoder,
 )
 from .exporting import export_program as export_program
-from .fine_tuning import build_model as build_model, saved_model as saved_model
+from .fine_tuning import build_model as build_model
 from .layer_cut import cut_complaint as cut_complaint
 from .missing import MissingModalities as MissingModalities
-from .places import MODEL as MODEL, model_folder as model_folder, predict_command as predict_command
+from .places import (
+    MODEL as MODEL,
+    model_folder as model_folder,
+    predict_command as predict_command,
+    saved_model as saved_model,
+)
 from .pooling import pooled as pooled
 from .pretrained import load_feature_extractor as load_feature_extractor, load_tokenizer as load_tokenizer
 from .processor import EmotionProcessor as EmotionProcessor

@@ -27,6 +27,10 @@ class Prediction(NamedTuple):
     embedding: torch.Tensor
     """(B, D) the vector that the heads read."""
 
+    def probabilities(self) -> torch.Tensor:
+        """(B, K) float64: the soft-max runs in it, so that the rows of predictions.csv sum to 1 in every digit."""
+        return self.emotion_logits.double().softmax(dim=-1)
+
 
 class EmotionModel(nn.Module):
     """Emotion and valence-arousal of a segment from the modalities that the fusion reads.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from erc.labels import LabelSpace
@@ -12,7 +11,7 @@ from erc.model.encoders import AudioEncoder, Encoder, TextEncoder
 from erc.model.fusion.base import Fusion
 from erc.model.heads import Heads
 from erc.model.missing import ModalityDropout
-from erc.model.places import model_folder
+from erc.model.places import saved_model
 from erc.model.saving import load_model
 from erc.model.signal_encoder import SignalEncoder
 
@@ -67,21 +66,6 @@ def build_model(
     if modality_dropout > 0:
         model.missing.learn(model.encoders)
     return model
-
-
-def saved_model(path: str | Path) -> Path:
-    """Folder of the saved model that ``init_from`` names.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    folder = model_folder(path)
-    if folder is None:
-        raise FileNotFoundError(
-            f"Training goes on from a saved model: expected a finished run folder, or a folder that python -m erc export wrote, got "
-            f"{path} (model.init_from)."
-        )
-    return folder
 
 
 def _check_fusion(model: EmotionModel, fusion: Any, init_from: str) -> None:

@@ -15,6 +15,21 @@ def model_folder(path: str | Path) -> Path | None:
     return next((folder for folder in (path / MODEL, path) if (folder / "config.json").is_file()), None)
 
 
+def saved_model(path: str | Path) -> Path:
+    """Folder of the saved model that ``init_from`` names.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    folder = model_folder(path)
+    if folder is None:
+        raise FileNotFoundError(
+            f"Training goes on from a saved model: expected a finished run folder, or a folder that python -m erc export wrote, got "
+            f"{path} (model.init_from)."
+        )
+    return folder
+
+
 def predict_command(folder: str | Path, modalities: tuple[str, ...] = ("audio", "text")) -> str:
     """The command that predicts own speech with a model, to be pasted."""
     text = ' --text="…"' if "text" in modalities else ""

@@ -16,7 +16,7 @@ from torch import nn
 from erc.data import FEATURES, SIGNALS, SignalForm
 from erc.model.encoders import Encoder
 
-SHORTEST_SCALE = 1e-6
+SMALLEST_SCALE = 1e-6
 """A feature that varies less than this in training is only centred."""
 
 
@@ -86,7 +86,7 @@ class SignalEncoder(Encoder):
             known = column[np.isfinite(column)]
             if len(known):
                 self.center[k] = float(known.mean())
-                self.scale[k] = float(known.std()) if known.std() > SHORTEST_SCALE else 1.0
+                self.scale[k] = float(known.std()) if known.std() > SMALLEST_SCALE else 1.0
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (B, 11) or sequences (B, T, 3), with masks of their shape -> sequence (B, 1 or T, D) and mask (B, 1 or T)."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from transformers import AutoConfig, PreTrainedConfig, RobertaConfig, Wav2Vec2Config
 
-from erc.model.places import model_folder
+from erc.model.places import saved_model
 from erc.model.pretrained import TINY, quiet_transformers, tiny_audio_config, tiny_text_config
 
 KNOWN = {
@@ -75,11 +75,5 @@ def saved_encoder_config(which: str, saved: str | Path) -> PreTrainedConfig | No
     Raises:
         FileNotFoundError: There is no saved model.
     """
-    folder = model_folder(saved)
-    if folder is None:
-        raise FileNotFoundError(
-            f"Training goes on from a saved model: expected a finished run folder, or a folder that python -m erc export "
-            f"wrote, got {saved} (model.init_from)."
-        )
-    kept = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(f"{which}_config")
+    kept = json.loads((saved_model(saved) / "config.json").read_text(encoding="utf-8")).get(f"{which}_config")
     return None if kept is None else AutoConfig.for_model(**kept)

@@ -137,7 +137,7 @@ def optimizer_seconds(optimizer: Callable[[Any], Any], model: EmotionModel, devi
         one.grad = torch.full_like(one, 1e-6)
 
     def update() -> None:
-        nn.utils.get_total_norm([one.grad for one in trained], norm_type=torch.inf).item()
+        nn.utils.get_total_norm([one.grad for one in trained]).item()
         nn.utils.clip_grad_norm_(trained, 1.0)
         step.step()
 

@@ -15,7 +15,7 @@ import pandas as pd
 from erc.data import Mode, label_space_of
 from erc.evaluation import read_predictions
 from erc.labels import LabelSpace
-from erc.training import read_config
+from erc.training import open_view, read_config
 
 if TYPE_CHECKING:
     from erc.datasets import SegmentDataset
@@ -116,8 +116,4 @@ class Run:
                 f"The data of a run are found through its configuration: {path} is not there. Put the file back, or train "
                 "the cell again."
             )
-        config = read_config(self.folder)
-        from erc.datasets import class_of, without_specials  # Hugging Face datasets takes seconds to import
-
-        options = without_specials(config["dataset"])
-        return class_of(config["dataset"])(**{"mode": mode, "protocol": config["protocol"], **options, **changes})
+        return open_view(read_config(self.folder), mode, **changes)

@@ -20,8 +20,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from erc.data import InputBatch, InputCollator, Inputs, LengthBucketSampler, ModalityInput, file_checksum
-from erc.datasets import SegmentDataset, class_of, without_specials
+from erc.data import InputBatch, InputCollator, LengthBucketSampler, file_checksum, inputs_on
+from erc.datasets import SegmentDataset
 from erc.evaluation import predictions_table, read_predictions
 from erc.files import write_atomically
 from erc.labels import LabelSpace
@@ -29,7 +29,7 @@ from erc.model import MODEL, WEIGHTS, SavedModel, Transcriber, load_model
 from erc.robustness.conditions import Condition, Material, conditions
 from erc.robustness.sounds import Voices
 from erc.robustness.words import count_errors
-from erc.training import finished_result, make_loader, read_config
+from erc.training import finished_result, make_loader, open_view, precision_of_run, read_config
 
 IDENTITY = "identity.json"
 
@@ -94,12 +94,6 @@ def score_conditions(
             bar.set_postfix_str(condition.title)
             found.append(_scored(condition, model, material, out / "predictions", view.label_space))
     return found
-
-
-def open_view(config: dict[str, Any]) -> SegmentDataset:
-    """The segments that a run reported, by its ``config.yaml``; relative paths count from the working directory."""
-    options = {"mode": "test", "protocol": config["protocol"], **without_specials(config["dataset"])}
-    return class_of(config["dataset"])(**options)
 
 
 def material_of(ds: Any, seed: int, transcriber: Callable[[np.ndarray], str] | None = None) -> Material:
@@ -171,7 +165,8 @@ class ConditionedModel:
         self._ds = view.ds
         lengths = view.ds.with_format("numpy")["n_samples"][:].clip(max=saved.config.max_samples)
         self._sampler = LengthBucketSampler(lengths, config["dataloader"]["batch_size"], shuffle=False)
-        self._dtype = AUTOCAST.get(str(config["trainer"]["precision"]))
+        precision = precision_of_run(config["trainer"], finished_result(run) or {})
+        self._dtype = AUTOCAST.get(str(precision))
 
     def predict(self, condition: Condition, material: Material) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
         """Predictions of all segments under one condition.
@@ -186,17 +181,12 @@ class ConditionedModel:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, changed.counted()
 
     def _batch(self, batch: InputBatch, condition: Condition) -> dict[str, np.ndarray]:
-        inputs: Inputs = {
-            modality: ModalityInput(values=given["values"].to(self.device), mask=given["mask"].to(self.device))
-            for modality, given in batch["inputs"].items()
-        }
-        if condition.removes and condition.modality in inputs:
-            inputs[condition.modality]["mask"].fill_(False)
+        inputs = inputs_on(self.device, batch["inputs"], condition.modality if condition.removes else None)
         with torch.inference_mode(), self._precision():
             said = self._model(inputs)
         return {
             "segment_id": np.array(batch["segment_id"]),
-            "emotion_probs": said.emotion_logits.double().softmax(dim=-1).cpu().numpy(),
+            "emotion_probs": said.probabilities().cpu().numpy(),
             "pred_va": said.va.double().cpu().numpy(),
         }
 

@@ -45,11 +45,13 @@ from .optim import (
     cosine_warmup as cosine_warmup,
     plateau as plateau,
 )
+from .precision import precision_of_run as precision_of_run
 from .read_back import (
     ERROR as ERROR,
     epochs_done as epochs_done,
     error_of as error_of,
     finished_result as finished_result,
+    open_view as open_view,
     read_config as read_config,
     read_identity as read_identity,
     read_result as read_result,

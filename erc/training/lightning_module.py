@@ -261,8 +261,7 @@ def _as_arrays(prediction: Prediction, batch: Batch) -> dict[str, np.ndarray]:
         "hard_label": batch["hard_label"].cpu().numpy(),
         "is_tied": batch["is_tied"].cpu().numpy(),
         "va": batch["va_exact"],
-        # The soft-max runs in float64, so that the rows of predictions.csv sum to 1 in every digit.
-        "emotion_probs": prediction.emotion_logits.double().softmax(dim=-1).cpu().numpy(),
+        "emotion_probs": prediction.probabilities().cpu().numpy(),
         "pred_va": prediction.va.double().cpu().numpy(),
         "embedding": prediction.embedding.float().cpu().numpy(),
     }

@@ -34,6 +34,19 @@ def resolve_precision(precision: Any, accelerator: Any = "auto") -> Any:
     return "bf16-mixed" if has_bf16 else "32-true"
 
 
+def precision_of_run(trainer: dict[str, Any], result: dict[str, Any]) -> Any:
+    """The precision that a run computed in; what ``auto`` is on this machine need not be what it was on that of the run.
+
+    Args:
+        trainer: Option ``trainer`` of the run.
+        result: Its ``result.json``; empty where it is not finished.
+    """
+    configured = trainer.get("precision")
+    if configured == AUTO and result.get("precision"):
+        return result["precision"]
+    return resolve_precision(configured, trainer.get("accelerator", "auto"))
+
+
 def fitting_optimizer(optim: functools.partial, trainer: dict) -> Callable[..., torch.optim.Optimizer]:
     """The configured optimizer, where ``auto`` does not fuse it if gradients of float16 are clipped.
 

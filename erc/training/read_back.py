@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
 from erc.training.identity import Identity
+
+if TYPE_CHECKING:
+    from erc.data import Mode
+    from erc.datasets import SegmentDataset
 
 RESULT, ERROR, IDENTITY = "result.json", "error.json", "identity.json"
 
@@ -133,6 +137,25 @@ def read_config(run_dir: str | Path) -> dict[str, Any]:
             f"A run's configuration must be whole: {path} is damaged ({first}). Put the file back, or train the cell again."
         ) from err
     return config
+
+
+def open_view(config: dict[str, Any], mode: Mode = "test", **changes: Any) -> SegmentDataset:
+    """The data set of a run, with every dataset option of its ``config.yaml`` and with its protocol.
+
+    A relative ``root``, ``path`` or ``cache_dir`` is relative to the working directory, as it was for the run.
+
+    Args:
+        config: See ``read_config``.
+        mode: ``test`` for the segments that the run was scored on; ``train`` or ``valid``.
+        **changes: Arguments of the data set that replace the run's own.
+
+    Raises:
+        FileNotFoundError: The corpora are not there.
+    """
+    from erc.datasets import class_of, without_specials  # Hugging Face datasets takes seconds to import
+
+    options = {"mode": mode, "protocol": config["protocol"], **without_specials(config["dataset"]), **changes}
+    return class_of(config["dataset"])(**options)
 
 
 def damage_of(run_dir: str | Path) -> str:

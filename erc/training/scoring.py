@@ -23,7 +23,7 @@ from erc.training.assembly import load_processors, load_weights, make_collator, 
 from erc.training.facts import trained_layers
 from erc.training.identity import identify
 from erc.training.lightning_module import EmotionModule
-from erc.training.precision import resolve_precision
+from erc.training.precision import precision_of_run
 from erc.training.read_back import finished_result
 from erc.training.run import make_facts, quieten, set_threads
 
@@ -84,10 +84,7 @@ def score_again(
     model = saved.model.emotion_model if saved else parts["model"](label_space=scored.label_space)
     module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
     epoch = known["selected"]["epoch"] if saved else load_weights(module, path).epoch
-    # that of the run: another machine may choose another one
-    precision = known.get("precision") or resolve_precision(
-        config["trainer"].get("precision"), config["trainer"]["accelerator"]
-    )
+    precision = known.get("precision") or precision_of_run(config["trainer"], known)
     table = _predict(parts, config, collate, module, scored, precision)
     facts = make_facts(config, identify(config, train.fingerprint), train, valid, scored)
     # what the run was, not what the same options would be today

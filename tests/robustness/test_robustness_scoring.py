@@ -100,6 +100,16 @@ def test_a_run_in_half_precision_is_scored_in_half_precision(run, view, scored):
     assert 1e-5 < off < 0.05
 
 
+@pytest.mark.parametrize(("computed_in", "is_same"), [("32-true", True), ("bf16-mixed", False)])
+def test_a_run_of_precision_auto_is_scored_in_what_it_computed_in(run, view, scored, monkeypatch, computed_in, is_same):
+    config = read_config(run)
+    config["trainer"]["precision"] = "auto"
+    monkeypatch.setattr(scoring, "finished_result", lambda folder: {"precision": computed_in})
+    gathered, _ = ConditionedModel(run, config, view, "cpu").predict(scored[0].condition, material_of(view.ds, 42))
+    table = scored[0].table.set_index("segment_id").loc[gathered["segment_id"]]
+    assert np.array_equal(gathered["pred_va"], table[["pred_valence", "pred_arousal"]].to_numpy()) == is_same
+
+
 @pytest.mark.parametrize(("fusion", "unread"), [("text_only", "audio"), ("audio_only", "text"), ("concat", "signals")])
 def test_removing_a_modality_that_the_model_does_not_read_changes_not_one_bit(run, view, tmp_path, fusion, unread):
     save_tiny(tmp_path / "model", tiny_model(fusion), max_samples=16_000)

@@ -36,13 +36,11 @@ class CrossAttention(Fusion):
         self, dims: dict[str, int], attention_dim: Count, n_heads: Count, hidden_dim: Count, dropout: Dropout
     ) -> None:
         super().__init__()
-        if attention_dim % n_heads:
-            raise ValueError(f"n_heads must divide attention_dim: got {n_heads} heads for width {attention_dim}.")
         self.dim = hidden_dim
         self.audio_projection = projection_to(attention_dim, dims["audio"])
         self.text_projection = projection_to(attention_dim, dims["text"])
-        self.audio_to_text = nn.MultiheadAttention(attention_dim, n_heads, batch_first=True)
-        self.text_to_audio = nn.MultiheadAttention(attention_dim, n_heads, batch_first=True)
+        self.audio_to_text = attention_of(attention_dim, n_heads)
+        self.text_to_audio = attention_of(attention_dim, n_heads)
         self.audio_norm = nn.LayerNorm(attention_dim)
         self.text_norm = nn.LayerNorm(attention_dim)
         self.hidden = nn.Sequential(
@@ -60,6 +58,13 @@ class CrossAttention(Fusion):
         audio_vector = masked_mean(self.audio_norm(audio + heard), audio_mask)
         text_vector = first_token(self.text_norm(text[:, :1] + read))
         return self.hidden(torch.cat([audio_vector, text_vector], dim=1))
+
+
+def attention_of(attention_dim: int, n_heads: int) -> nn.MultiheadAttention:
+    """Attention of a width; raises ValueError if the heads do not divide it."""
+    if attention_dim % n_heads:
+        raise ValueError(f"n_heads must divide attention_dim: got {n_heads} heads for width {attention_dim}.")
+    return nn.MultiheadAttention(attention_dim, n_heads, batch_first=True)
 
 
 def projection_to(attention_dim: int, dim: int) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from erc.model.fusion.base import Count, Dropout, Fusion
-from erc.model.fusion.cross_attention import projection_to
+from erc.model.fusion.cross_attention import attention_of, projection_to
 from erc.model.pooling import pooled
 
 
@@ -33,13 +33,9 @@ class CrossAttention3(Fusion):
         self, dims: dict[str, int], attention_dim: Count, n_heads: Count, hidden_dim: Count, dropout: Dropout
     ) -> None:
         super().__init__()
-        if attention_dim % n_heads:
-            raise ValueError(f"n_heads must divide attention_dim: got {n_heads} heads for width {attention_dim}.")
         self.dim = hidden_dim
         self.projections = nn.ModuleDict({name: projection_to(attention_dim, dims[name]) for name in self.modalities})
-        self.attentions = nn.ModuleDict(
-            {name: nn.MultiheadAttention(attention_dim, n_heads, batch_first=True) for name in self.modalities}
-        )
+        self.attentions = nn.ModuleDict({name: attention_of(attention_dim, n_heads) for name in self.modalities})
         self.norms = nn.ModuleDict({name: nn.LayerNorm(attention_dim) for name in self.modalities})
         self.hidden = nn.Sequential(
             nn.Dropout(dropout), nn.Linear(3 * attention_dim, hidden_dim), nn.GELU(), nn.Dropout(dropout)
