@@ -47,7 +47,7 @@ def main(batch_size: int = 8, repeats: int = 7, clock: str = "wall", out: str = 
 
     def step(is_convolution: bool, precision: torch.dtype) -> torch.Tensor:
         mixer.zero_grad()
-        with mock.patch.object(file, "is_amd", lambda: is_convolution):
+        with mock.patch.object(file, "convolution_is_faster", lambda: is_convolution):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16, cache_enabled=False):
                 vector = mixer(image)
             vector.float().square().sum().backward()

@@ -66,6 +66,7 @@ WITHIN = {
     + ["meld_rows", "msp_podcast_rows", "commands"],
     "model": [
         "places",
+        "products",
         "pretrained",
         "layer_cut",
         "sizes",

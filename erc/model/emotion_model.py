@@ -15,6 +15,7 @@ from erc.model.encoders import Encoder
 from erc.model.fusion.base import Fusion
 from erc.model.heads import Heads
 from erc.model.missing import MissingModalities, ModalityDropout
+from erc.model.products import speed_up
 
 
 class Prediction(NamedTuple):
@@ -78,6 +79,7 @@ class EmotionModel(nn.Module):
         self.fusion_options = {"name": fusion_class.__name__, **arguments_of(fusion_class, fusion)}
         self.heads = Heads(self.fusion.dim, label_space)
         self.missing = MissingModalities(dims, modality_dropout)
+        speed_up(self)
 
     def parts(self) -> dict[str, nn.Module]:
         """Encoders by modality, ``fusion`` and ``heads``: the names that ``optim.lr`` uses."""

@@ -94,6 +94,7 @@ class AudioEncoder(PretrainedEncoder):
         layerdrop: Share of the transformer layers that training leaves out at random; None keeps the encoder's own value.
         lora_rank: Rank of low-rank adapters of the attention, which are trained instead of the weights (needs ``peft``).
         train_last: Train only so many of its last layers, 0 for none, and freeze the rest (``layer_cut.py``); None trains all.
+        compile_layers: Compile the transformer layers with ``torch.compile``, in the first steps of training.
 
     Attributes:
         dim: Width D of the sequence.
@@ -114,6 +115,7 @@ class AudioEncoder(PretrainedEncoder):
         layerdrop: Annotated[float, Interval(ge=0, lt=1)] | None = None,
         lora_rank: Annotated[int, Ge(1)] | None = None,
         train_last: Annotated[int, Ge(0)] | None = None,
+        compile_layers: bool = False,
     ) -> None:
         super().__init__()
         overrides = {} if layerdrop is None else {"layerdrop": layerdrop}
@@ -124,7 +126,7 @@ class AudioEncoder(PretrainedEncoder):
             else load_encoder("audio", name, revision, overrides)
         )
         self._take(model, name)
-        self.adapt(freeze, freeze_feature_encoder, gradient_checkpointing, None, lora_rank, train_last)
+        self.adapt(freeze, freeze_feature_encoder, gradient_checkpointing, None, lora_rank, train_last, compile_layers)
 
     def adapt(
         self,
@@ -134,6 +136,7 @@ class AudioEncoder(PretrainedEncoder):
         layerdrop: float | None = None,
         lora_rank: int | None = None,
         train_last: int | None = None,
+        compile_layers: bool = False,
     ) -> None:
         """Sets what is trained of it, and how; arguments as above."""
         if layerdrop is not None:
@@ -141,7 +144,7 @@ class AudioEncoder(PretrainedEncoder):
         if freeze_feature_encoder:
             # what the model's freeze_feature_encoder does; HubertModel has no such method
             self.model.feature_extractor._freeze_parameters()
-        self.model = adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["q_proj", "v_proj"])
+        self.model = adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["q_proj", "v_proj"], compile_layers)
         self._divide(
             freeze=freeze, freeze_feature_encoder=freeze_feature_encoder, lora_rank=lora_rank, train_last=train_last
         )
@@ -210,6 +213,7 @@ class TextEncoder(PretrainedEncoder):
         gradient_checkpointing: Save memory at the cost of a second forward pass.
         lora_rank: Rank of low-rank adapters of the attention, which are trained instead of the weights (needs ``peft``).
         train_last: Train only so many of its last layers, 0 for none, and freeze the rest (``layer_cut.py``); None trains all.
+        compile_layers: Compile the transformer layers with ``torch.compile``, in the first steps of training.
 
     Attributes:
         dim: Width D of the sequence.
@@ -227,11 +231,12 @@ class TextEncoder(PretrainedEncoder):
         gradient_checkpointing: bool = False,
         lora_rank: Annotated[int, Ge(1)] | None = None,
         train_last: Annotated[int, Ge(0)] | None = None,
+        compile_layers: bool = False,
     ) -> None:
         super().__init__()
         model: Any = RobertaModel(tiny_text_config()) if name == TINY else load_encoder("text", name, revision, {})
         self._take(model)
-        self.adapt(freeze, gradient_checkpointing, lora_rank, train_last)
+        self.adapt(freeze, gradient_checkpointing, lora_rank, train_last, compile_layers)
 
     def adapt(
         self,
@@ -239,9 +244,10 @@ class TextEncoder(PretrainedEncoder):
         gradient_checkpointing: bool = False,
         lora_rank: int | None = None,
         train_last: int | None = None,
+        compile_layers: bool = False,
     ) -> None:
         """Sets what is trained of it, and how; arguments as above."""
-        self.model = adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["query", "value"])
+        self.model = adapt(self.model, freeze, gradient_checkpointing, lora_rank, ["query", "value"], compile_layers)
         self._divide(freeze=freeze, lora_rank=lora_rank, train_last=train_last)
 
     @classmethod

@@ -265,7 +265,12 @@ def load_encoder(which: str, name: str, revision: str | None, overrides: dict) -
 
 
 def adapt(
-    model: PreTrainedModel, freeze: bool, gradient_checkpointing: bool, lora_rank: int | None, lora_targets: list[str]
+    model: PreTrainedModel,
+    freeze: bool,
+    gradient_checkpointing: bool,
+    lora_rank: int | None,
+    lora_targets: list[str],
+    compile_layers: bool = False,
 ) -> nn.Module:
     """The model with what is trained of it, and how.
 
@@ -275,10 +280,15 @@ def adapt(
         gradient_checkpointing: Save memory at the cost of a second forward pass.
         lora_rank: Rank of low-rank adapters, which are trained instead of the weights; None trains the weights.
         lora_targets: Names of the linear maps that get adapters.
+        compile_layers: Compile each transformer layer for sequences of any length; the layers share what was compiled.
 
     Raises:
         ImportError: Adapters are asked for, and ``peft`` is not installed.
+        ValueError: The encoder has no layers that are known.
     """
+    if compile_layers:
+        for layer in _layers(model):
+            layer.compile(dynamic=True)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if freeze:
@@ -292,6 +302,18 @@ def adapt(
         # The adapters stand in the model itself, so the model keeps its class and its methods.
         return get_peft_model(model, lora).get_base_model()
     return model
+
+
+def _layers(model: PreTrainedModel) -> nn.ModuleList:
+    """The transformer layers of an encoder."""
+    encoder = getattr(model, "encoder", nn.Module())
+    found = next((part for _, part in encoder.named_children() if isinstance(part, nn.ModuleList)), None)
+    if found is None:
+        raise ValueError(
+            f"compile_layers compiles the transformer layers of an encoder: expected some in model.encoder, got none in "
+            f"{type(model).__name__}. Set compile_layers=false."
+        )
+    return found
 
 
 def tiny_audio_config(layerdrop: float = 0.0) -> Wav2Vec2Config:

@@ -33,7 +33,7 @@ from erc.plan.loop import loop_seconds, optimizer_seconds, writing_seconds
 from erc.plan.model import few_layers, layerdrop_of, parts_of
 from erc.plan.parts import build_models, layer_without_checkpointing, measure, per_layer, pieces_of, points_of
 from erc.plan.timing import MATRIX_OPERATIONS, interleaved, matrix_product
-from erc.training import make_views, quieten, set_threads, write_missing_corpora
+from erc.training import keep_freed_memory, make_views, quieten, set_threads, write_missing_corpora
 
 PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
 
@@ -65,6 +65,7 @@ def plan_run(asked: Asked, seconds: float, say: Callable[[str], None] = lambda t
     config = asked.config
     n_threads = torch.get_num_threads()
     set_threads(config)
+    keep_freed_memory()
     try:
         parts = parts_of(config)
         say("Reading how long the segments are.")

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from erc.model import Linear
+
 MATRIX = 2048
 """Rows and columns of the matrices whose product is timed."""
 
@@ -60,9 +62,10 @@ def interleaved(runs: Mapping[Any, Callable[[], object]], device: torch.device, 
 
 
 def matrix_product(device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
-    """A product of two square matrices; ``MATRIX_OPERATIONS`` operations."""
-    left, right = (torch.randn(MATRIX, MATRIX, device=device, dtype=dtype) for _ in range(2))
-    return lambda: left @ right
+    """A product of two square matrices, as a model computes it; ``MATRIX_OPERATIONS`` operations."""
+    layer = Linear(MATRIX, MATRIX, bias=False, device=device, dtype=dtype).requires_grad_(False)
+    left = torch.randn(MATRIX, MATRIX, device=device, dtype=dtype)
+    return lambda: layer(left)
 
 
 MATRIX_OPERATIONS = 2 * MATRIX**3

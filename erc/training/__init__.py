@@ -2,6 +2,7 @@
 
 Comes in: an instantiated configuration. Goes out: checkpoints, figures per epoch, predictions and a result.
 
+    allocator.py         freed memory is kept for the next step
     losses.py            what training minimises
     optim.py             parameter groups, schedules
     precision.py         what trainer.precision=auto is on this machine

@@ -1,3 +1,4 @@
+from .allocator import keep_freed_memory as keep_freed_memory
 from .assembly import (
     load_processors as load_processors,
     make_views as make_views,

@@ -35,6 +35,7 @@ from erc.evaluation import (
 )
 from erc.files import write_atomically
 from erc.model import MODEL, predict_command, save_model
+from erc.training.allocator import keep_freed_memory
 from erc.training.assembly import (
     build,
     check_signals,
@@ -77,6 +78,7 @@ def train_fold(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     """
     quieten()
     set_threads(config)
+    keep_freed_memory()
     run_dir = Path(config["run_dir"])
     # the first process of several on one cell claims it for all of them
     if not _is_first_process():

@@ -287,6 +287,36 @@ def test_gradient_checkpointing_changes_neither_output_nor_gradient(saved, saved
         torch.testing.assert_close(theirs[name], gradient, rtol=1e-5, atol=1e-6, msg=name)
 
 
+@pytest.mark.slow  # a compiler runs
+def test_compiled_layers_give_the_same_output_and_gradients_at_every_length(saved_text):
+    from torch._dynamo.utils import counters
+
+    found = []
+    for compiled in (False, True):
+        counters.clear()
+        # in evaluation mode, because dropout draws in another order when it is compiled
+        encoder = TextEncoder(saved_text["with pooler"], compile_layers=compiled).eval()
+        outputs = [encoder(torch.arange(5, 5 + 2 * n).view(2, n), torch.ones(2, n).bool())[0] for n in (6, 9, 12)]
+        sum(output.square().sum() for output in outputs).backward()
+        gradients = {name: one.grad for name, one in encoder.named_parameters() if one.grad is not None}
+        found.append((outputs, gradients, counters["stats"]["unique_graphs"]))
+    (plain, gradients, n_plain), (compiled, theirs, n_compiled) = found
+    assert n_plain == 0 and 1 <= n_compiled < 6  # two layers at three lengths share their graphs
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
+    assert gradients.keys() == theirs.keys() and len(gradients) > 20
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(theirs[name], gradient, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_an_encoder_without_known_layers_is_not_compiled(saved_text):
+    encoder = TextEncoder(saved_text["with pooler"])
+    encoder.model.encoder = torch.nn.Identity()
+    with pytest.raises(
+        ValueError, match="expected some in model.encoder, got none in RobertaModel. Set compile_layers"
+    ):
+        encoder.adapt(compile_layers=True)
+
+
 @pytest.mark.parametrize("which", ["audio", "text"])
 def test_lora_trains_its_adapters_only_and_starts_as_the_plain_encoder(saved, saved_text, which):
     pytest.importorskip("peft")

@@ -17,7 +17,6 @@ from erc.data import KEMD
 from erc.model import fusion as fusions
 from erc.model.emotion_model import EmotionModel
 from erc.model.encoders import AudioEncoder, TextEncoder
-from erc.model.fusion import mixer as mixer_file
 from erc.model.fusion.audio_only import AudioOnly
 from erc.model.fusion.base import Fusion
 from erc.model.fusion.concat import Concat
@@ -472,34 +471,3 @@ def test_a_new_fusion_is_one_file(tmp_path, monkeypatch):
 def test_what_no_file_of_the_fusions_defines_as_a_class_is_an_error(name):
     with pytest.raises(AttributeError, match=f"No file of erc.model.fusion defines '{name}'"):
         getattr(fusions, name)
-
-
-# --- the two ways to mix patches --------------------------------------------------------------------------------------
-def test_mixing_patches_as_a_convolution_gives_the_same_numbers_and_gradients(monkeypatch):
-    size = {"image_size": 32, "patch_size": 4, "dim": 24, "depth": 2, "tokens_mlp_dim": 40, "channels_mlp_dim": 16}
-    torch.manual_seed(0)
-    mixer, image = Mixer(**size), torch.randn(3, 32, 32)
-    found, convolutions = [], []
-    convolve = functional.conv1d
-    monkeypatch.setattr(functional, "conv1d", lambda *args: convolutions.append(args) or convolve(*args))
-    for amd in (False, True):
-        monkeypatch.setattr(mixer_file, "is_amd", lambda amd=amd: amd)
-        mixer.zero_grad()
-        vector = mixer(image)
-        vector.square().sum().backward()
-        found.append([vector.detach(), *(parameter.grad.clone() for parameter in mixer.parameters())])
-        assert len(convolutions) == (2 * size["depth"] if amd else 0)  # control: there are two ways
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
-
-
-def test_a_small_mixer_and_float64_are_mixed_by_linear_maps_on_every_processor(monkeypatch):
-    # what README shows was trained with a small one
-    monkeypatch.setattr(mixer_file, "is_amd", lambda: True)
-    monkeypatch.setattr(functional, "conv1d", None)
-    size = {"patch_size": 4, "dim": 8, "depth": 1, "tokens_mlp_dim": 8, "channels_mlp_dim": 8}
-    Mixer(image_size=28, **size)(torch.randn(2, 28, 28))  # 49 patches
-    large = Mixer(image_size=32, **size)
-    large.double()(torch.randn(2, 32, 32, dtype=torch.float64))
-    with pytest.raises(TypeError, match="NoneType"):  # control
-        large.float()(torch.randn(2, 32, 32))

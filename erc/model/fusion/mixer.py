@@ -6,22 +6,12 @@ Conventions: exact GELU, layer norm before each mixing, residuals around both, l
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
 import torch
 from torch import nn
-
-LARGE = 64
-"""From so many patches on, the way of computing matters; see ``MixerBlock``."""
 
 
 class MixerBlock(nn.Module):
     """Mixes patches with each other, then the channels of each patch.
-
-    Mixing of patches is a linear map of transposed vectors, or a convolution of width 1 with the patches as its channels. Both
-    are the same sums with other last digits. The convolution copies nothing. At the paper's size it takes two thirds of the time
-    on an AMD processor with two threads, and as much or more elsewhere (``benchmarks/mixer.py``).
 
     Args:
         n_patches: Patches of the image.
@@ -33,7 +23,6 @@ class MixerBlock(nn.Module):
 
     def __init__(self, n_patches: int, dim: int, tokens_mlp_dim: int, channels_mlp_dim: int, dropout: float) -> None:
         super().__init__()
-        self._is_large = n_patches >= LARGE
         self.tokens_norm = nn.LayerNorm(dim)
         self.tokens_mlp = _mlp(n_patches, tokens_mlp_dim, dropout)
         self.channels_norm = nn.LayerNorm(dim)
@@ -41,16 +30,8 @@ class MixerBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, patches, dim) -> (B, patches, dim)."""
-        x = x + self._mix_patches(self.tokens_norm(x))
+        x = x + self.tokens_mlp(self.tokens_norm(x).transpose(1, 2)).transpose(1, 2)
         return x + self.channels_mlp(self.channels_norm(x))
-
-    def _mix_patches(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, patches, dim) -> (B, patches, dim)."""
-        is_fit = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
-        if not (self._is_large and is_fit and is_amd()):
-            return self.tokens_mlp(x.transpose(1, 2)).transpose(1, 2)
-        widen, gelu, dropout, narrow, last_dropout = self.tokens_mlp
-        return last_dropout(_over_patches(narrow, dropout(gelu(_over_patches(widen, x)))))
 
 
 class PatchMixer(nn.Module):
@@ -132,17 +113,6 @@ class Mixer(PatchMixer):
         p = self.patch_size
         patches = image.view(batch, height // p, p, width // p, p).transpose(2, 3)  # (B, H/p, W/p, p, p)
         return super().forward(patches.reshape(batch, -1, p * p))
-
-
-@functools.cache
-def is_amd() -> bool:
-    """Whether the processor is of AMD."""
-    return "AMD" in str(torch.cpu.get_capabilities().get("cpu_name", ""))
-
-
-def _over_patches(linear: Any, x: torch.Tensor) -> torch.Tensor:
-    """A linear map of (B, patches, dim) along the patches."""
-    return nn.functional.conv1d(x, linear.weight.unsqueeze(2), linear.bias)
 
 
 def _mlp(dim: int, hidden_dim: int, dropout: float) -> nn.Sequential:
