@@ -68,6 +68,7 @@ WITHIN = {
         "places",
         "products",
         "pretrained",
+        "adaptation",
         "layer_cut",
         "sizes",
         "encoders",
@@ -143,7 +144,7 @@ WITHIN = {
 DOORS = {
     "transformers": {"model"},
     "safetensors": {"model", "frozen/store"},
-    "peft": {"model/pretrained"},
+    "peft": {"model/adaptation"},
     "pytorch_lightning": {"training"},
     "datasets": {"data/build", "data/segment_build", "data/signal_build", "views", "cross_corpora", "datasets"},
     "pydantic": {"configuration", "evaluation/result_schema"},

@@ -3,6 +3,7 @@
     places.py         where saved models lie, and how one is used
     products.py       linear maps on a CPU by the faster of two libraries
     pretrained.py     loads encoders, tokenizers and feature extractors; the ``tiny`` ones
+    adaptation.py     what is trained of an encoder, and how
     layer_cut.py      the cut through an encoder: frozen below, trained above
     sizes.py          how large an encoder is, found without its weights and without the network
     encoders.py       waveform or tokens -> sequence and mask

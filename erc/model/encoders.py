@@ -14,8 +14,9 @@ from torch import nn
 from transformers import AutoModel, PreTrainedConfig, RobertaModel, Wav2Vec2Model
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from erc.model.adaptation import adapt
 from erc.model.layer_cut import LayerCut, cut_complaint
-from erc.model.pretrained import TINY, adapt, load_encoder, tiny_audio_config, tiny_text_config
+from erc.model.pretrained import TINY, load_encoder, tiny_audio_config, tiny_text_config
 
 
 class Encoder(nn.Module):

@@ -20,7 +20,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -262,58 +261,6 @@ def load_encoder(which: str, name: str, revision: str | None, overrides: dict) -
     _check_weights(which, name, report)
     # The model comes in evaluation mode. Lightning keeps that mode, and dropout and SpecAugment would never run.
     return model.train()
-
-
-def adapt(
-    model: PreTrainedModel,
-    freeze: bool,
-    gradient_checkpointing: bool,
-    lora_rank: int | None,
-    lora_targets: list[str],
-    compile_layers: bool = False,
-) -> nn.Module:
-    """The model with what is trained of it, and how.
-
-    Args:
-        model: Changed in place.
-        freeze: Train nothing of it, and leave dropout off.
-        gradient_checkpointing: Save memory at the cost of a second forward pass.
-        lora_rank: Rank of low-rank adapters, which are trained instead of the weights; None trains the weights.
-        lora_targets: Names of the linear maps that get adapters.
-        compile_layers: Compile each transformer layer for sequences of any length; the layers share what was compiled.
-
-    Raises:
-        ImportError: Adapters are asked for, and ``peft`` is not installed.
-        ValueError: The encoder has no layers that are known.
-    """
-    if compile_layers:
-        for layer in _layers(model):
-            layer.compile(dynamic=True)
-    if gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    if freeze:
-        model.requires_grad_(False).eval()
-    elif lora_rank is not None:
-        try:
-            from peft import LoraConfig, get_peft_model
-        except ImportError as err:
-            raise ImportError("lora_rank needs the package peft, which is optional: pip install peft") from err
-        lora = LoraConfig(r=lora_rank, lora_alpha=2 * lora_rank, lora_dropout=0.05, target_modules=lora_targets)
-        # The adapters stand in the model itself, so the model keeps its class and its methods.
-        return get_peft_model(model, lora).get_base_model()
-    return model
-
-
-def _layers(model: PreTrainedModel) -> nn.ModuleList:
-    """The transformer layers of an encoder."""
-    encoder = getattr(model, "encoder", nn.Module())
-    found = next((part for _, part in encoder.named_children() if isinstance(part, nn.ModuleList)), None)
-    if found is None:
-        raise ValueError(
-            f"compile_layers compiles the transformer layers of an encoder: expected some in model.encoder, got none in "
-            f"{type(model).__name__}. Set compile_layers=false."
-        )
-    return found
 
 
 def tiny_audio_config(layerdrop: float = 0.0) -> Wav2Vec2Config:
