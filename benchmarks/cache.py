@@ -11,7 +11,6 @@ all of them.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import resource
 import statistics
@@ -20,13 +19,13 @@ import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import fire
 import torch
 from hydra.utils import instantiate
+from measuring import table, write
 from omegaconf import OmegaConf
 from transformers import RobertaConfig, Wav2Vec2Config
 
@@ -38,7 +37,7 @@ from erc.datasets import HF_KEMD
 from erc.frozen import Computation, Segments, find_states
 from erc.model import AudioEncoder, EmotionModel, TextEncoder, load_feature_extractor, load_tokenizer
 from erc.synthetic import corpora
-from erc.training import FocalLoss, MSELoss, MultitaskLoss, make_loader
+from erc.training import FocalLoss, MSELoss, MultitaskLoss, keep_freed_memory, make_loader
 
 SIZES = {"base": (6, 256, 4), "paper": (24, 1024, 16)}
 """Layers, width and attention heads of both encoders."""
@@ -47,6 +46,8 @@ LARGE_LIKE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_
 """As in wav2vec2-large-xlsr, but for layer drop, which would make steps differ."""
 
 FUSIONS = ("concat", "cross_attention", "tensor_mixer", "audio_only", "text_only")
+TABLE = FUSIONS[:3]
+"""Fusions of the paper's table; each has as many cells."""
 
 
 class Way:
@@ -71,7 +72,8 @@ class Way:
         started = time.perf_counter()
         (batch,) = make_loader(self.view.ds, self.collate, [self.batches[number % len(self.batches)]])
         out = self.model(batch["inputs"])
-        losses = self.loss(emotion_logits=out.emotion_logits, va=out.va, target=batch["target"], va_target=batch["va"])
+        logits, va = out.emotion_logits.float(), out.va.float()
+        losses = self.loss(emotion_logits=logits, va=va, target=batch["target"], va_target=batch["va"])
         self.optimizer.zero_grad()
         losses["loss"].backward()
         self.optimizer.step()
@@ -108,8 +110,22 @@ def main(
     seconds: float = 2.0,
     repeats: int = 5,
     fusions: tuple[str, ...] = FUSIONS,
+    precision: str = "32-true",
+    out: str = "",
 ) -> None:
-    """Prints the median seconds of a step of each way, and the same as JSON; the last argument is for ``paper``."""
+    """Prints the seconds of a step of each way; ``fusions`` and ``precision`` are for ``paper``.
+
+    Args:
+        size: ``base`` or ``paper``.
+        segments: Of the view whose batches are taken.
+        batch_size: Segments a step.
+        seconds: Median duration of a segment.
+        repeats: Steps of each way that count.
+        fusions: Which.
+        precision: ``32-true``, or ``bf16-mixed`` for encoders and fusion.
+        out: A JSON file.
+    """
+    keep_freed_memory()
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         corpora.write(root=f"{folder}/corpora", sessions=5, segments=4, seconds=seconds, bio=False)
@@ -137,8 +153,16 @@ def main(
                 ways[f"{fusion}, cached"] = make(model, collate=cached(model))
         for number in range(-1, repeats):  # the first step of each way makes AdamW's averages, and is left out
             for way in ways.values():
-                way.step(number)
-        report(size, ways, float(lengths.mean()) / 16_000, batch_size)
+                with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+                    way.step(number)
+        report(size, {name: way.seconds[1:] for name, way in ways.items()}, fusions)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # kB on Linux
+        mean = round(float(lengths.mean()) / 16_000, 2)
+        print(f"\nSegments of {mean} s on average, {batch_size} a step; largest memory {peak:.1f} GB.")
+        taken = {name: way.seconds[1:] for name, way in ways.items()}
+        write(
+            out, size=size, batch_size=batch_size, mean_seconds=mean, precision=precision, peak_gb=peak, seconds=taken
+        )
 
 
 def with_cache(model: EmotionModel, view: HF_KEMD, collate: Collator, cache_dir: Path) -> Collator:
@@ -150,24 +174,19 @@ def with_cache(model: EmotionModel, view: HF_KEMD, collate: Collator, cache_dir:
     return collate.with_states(states, states.stores)
 
 
-def report(size: str, ways: dict[str, Way], mean_seconds: float, batch_size: int) -> None:
-    """Prints the table and the JSON."""
-    n_layers, width, _ = SIZES[size]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # kB on Linux
-    found: dict[str, Any] = {
-        "layers": n_layers, "width": width, "batch_size": batch_size, "mean_seconds": round(mean_seconds, 2),
-        "threads": torch.get_num_threads(), "peak_memory_gb": round(peak, 1), "seconds_per_step": {},
-    }  # fmt: skip
-    print(f"\n{n_layers} layers of width {width}, batches of {batch_size} segments of {mean_seconds:.1f} s on average")
-    print(f"{'':<40} {'s a step':>9} {'least':>8} {'most':>8} {'faster':>8}")
-    first = 0.0
-    for name, way in ways.items():
-        times = way.seconds[1:]
-        median = statistics.median(times)
-        first = median if "cached" not in name and (size == "paper" or not first) else first
-        found["seconds_per_step"][name] = times
-        print(f"{name:<40} {median:9.4f} {min(times):8.4f} {max(times):8.4f} {first / median:7.1f}x")
-    print(json.dumps(found))
+def report(size: str, taken: dict[str, list[float]], fusions: tuple[str, ...]) -> None:
+    """Prints a table; for ``paper`` one for each fusion, and the sum over those of the paper's table."""
+    if size == "base":
+        print(table(taken, next(iter(taken))))
+        return
+    totals = [0.0, 0.0]
+    for fusion in fusions:
+        names = [f"{fusion}, {way}" for way in ("through the encoders", "cached")]
+        print(table({name: taken[name] for name in names}, names[0]))
+        if fusion in TABLE:
+            totals = [total + statistics.median(taken[name]) for total, name in zip(totals, names, strict=True)]
+    if set(TABLE) <= set(fusions):
+        print(f"\nThe paper's three fusions: {totals[0]:.1f} s, cached {totals[1]:.2f} s: {totals[0] / totals[1]:.1f}x")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Time and memory of a training step at the paper's size, by what saves either: one table, on this CPU.
 
 wav2vec2 and RoBERTa of 24 layers each with random weights, and the Tensor Mixer; batches of like length. Each way has a process of its
-own, because memory is the largest that a process had; the ways take turns.
+own, because memory is the largest that a process had; with ``--repeats`` they take turns.
 
     python benchmarks/memory.py --out=memory.json
     python benchmarks/memory.py --layers=2 --width=128      small, to try it
@@ -40,7 +40,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def measured(way: str, layers: int, width: int, batch_size: int, seconds: float, n_tokens: int, n_steps: int) -> Any:
-    """Seconds of each step, the first two left out, and the largest memory of the process in GB."""
+    """Seconds of each step, the first left out, and the largest memory of the process in GB."""
     import torch
     from cache import model_of
     from transformers import RobertaConfig, Wav2Vec2Config
@@ -76,7 +76,7 @@ def measured(way: str, layers: int, width: int, batch_size: int, seconds: float,
     }
     labels = {"target": torch.full((n, 7), 1 / 7), "va_target": torch.full((n, 2), 3.0)}
     taken = []
-    for _ in range(2 + n_steps):
+    for _ in range(1 + n_steps):
         started = time.perf_counter()
         for _ in range(n_parts):
             with torch.autocast("cpu", torch.bfloat16, enabled=options.get("precision") == "bf16"):
@@ -87,7 +87,7 @@ def measured(way: str, layers: int, width: int, batch_size: int, seconds: float,
         optimizer.step()
         optimizer.zero_grad()
         taken.append(time.perf_counter() - started)
-    return taken[2:], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return taken[1:], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def main(
@@ -96,8 +96,8 @@ def main(
     batch_size: int = 4,
     seconds: float = 4.0,
     n_tokens: int = 24,
-    n_steps: int = 3,
-    repeats: int = 2,
+    n_steps: int = 5,
+    repeats: int = 1,
     ways: tuple[str, ...] = tuple(WAYS),
     out: str = "",
 ) -> None:
