@@ -1,6 +1,7 @@
 """What ``python -m erc plan`` predicts against what training then takes, on this machine.
 
     python benchmarks/plan.py --out=benchmarks/plan.json
+    python benchmarks/plan.py --paper          one step at the paper's size, some three minutes and 17 GB
 
 Three settings: the demo; its tiny encoders with the paper's Tensor Mixer; encoders of eight layers with random weights, saved in
 a directory. The prediction is made while the training runs, each with one thread, so that whatever else works on the machine
@@ -140,12 +141,50 @@ def predicted(options: list[str], seconds: float, target: Path, in_cpu_seconds: 
     return next(one["cell"] for one in found if one["precision"] == precision)
 
 
+def step_at_paper_size(seconds: float, batch_size: int = 4, length: float = 4.0, n_tokens: int = 24) -> None:
+    """Prints a step of training and its memory as the plan has them, and as ``memory.py`` measures them afterwards."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    import numpy as np
+    from memory import measured
+
+    from erc.plan.answer import Planner, find_data
+    from erc.plan.asked_for import asked_for
+    from erc.plan.costs import activation_bytes, cost_of, memory_bytes, weights_of
+    from erc.plan.lengths import Batches
+    from erc.plan.loop import Line
+    from erc.plan.model import parts_of
+
+    asked = asked_for(["encoders.audio.layerdrop=0", "trainer.accelerator=cpu"], "tensor_mixer_peakl")
+    parts = parts_of(asked.config)
+    planner = Planner(asked, parts, find_data(asked.config, parts), seconds)
+    _, found = planner.measured({"32-true": planner.products()["32-true"]})
+    plan = found["32-true"]["tensor_mixer"]._replace(loop=Line(0.0, 0.0))
+    depths, both = planner.depths("configured"), ("audio", "text")
+    weights = weights_of(depths, planner.models["tensor_mixer"])
+    n_samples = round(16_000 * length)
+    batch = Batches(np.array([batch_size]), np.array([n_samples]), np.array([n_tokens]))
+    step = cost_of(batch, depths, "tensor_mixer", both, plan, True).seconds + plan.optimizer * weights.trained
+    kept = activation_bytes(n_samples, n_tokens, batch_size, depths, "tensor_mixer", both, plan)
+    memory = memory_bytes(weights, kept, plan) / 1e9
+    del planner
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        taken, peak = process.submit(measured, "as configured", 24, 1024, batch_size, length, n_tokens, 5).result()
+    median = statistics.median(taken)
+    print(
+        f"A step of {batch_size} segments of {length:g} s, {weights.all:,} weights: predicted {step:.1f} s, measured "
+        f"{median:.1f} s ({min(taken):.1f} to {max(taken):.1f}; {step / median - 1:+.0%}); memory: {memory:.1f}, {peak:.1f} GB"
+    )
+
+
 def main(
     repeats: int = 5,
     epochs: int = 3,
     seconds: float = 20,
     only: str | None = None,
     cpu: bool = False,
+    paper: bool = False,
     out: str | None = None,
 ) -> None:
     """Prints every pair, and writes them as JSON.
@@ -157,9 +196,14 @@ def main(
         only: Part of the name of one setting.
         cpu: Compare seconds of a core, which other work on the machine hardly changes; with one thread, these are the seconds of
             a machine that does nothing else.
+        paper: Compare one step at the paper's size instead.
         out: File for the pairs.
     """
     import torch
+
+    if paper:
+        step_at_paper_size(seconds)
+        return
 
     pairs: list[dict] = []
     with tempfile.TemporaryDirectory() as temporary:

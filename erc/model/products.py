@@ -12,7 +12,7 @@ import functools
 import torch
 from torch import nn
 
-N_ROWS, N_WEIGHTS = 160, 2**16
+N_VECTORS, N_WEIGHTS = 160, 2**16
 """Fewer vectors, or a smaller matrix, gain nothing as a convolution."""
 
 
@@ -23,22 +23,23 @@ class Linear(nn.Linear):
         """(..., in) -> (..., out)."""
         if not self._gains(input):
             return super().forward(input)
-        # (1, in, 1, vectors), which lies in memory as the vectors do: nothing is copied
-        pixels = input.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)
+        # (1, in, 1, vectors), which lies in memory as the vectors do, so that nothing is copied. With the vectors in the other
+        # dimension oneDNN takes up to four times as long for the gradient of the weights, by their number.
+        pixels = input.reshape(1, 1, -1, self.in_features).permute(0, 3, 1, 2)
         kernel = self.weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
         found = nn.functional.conv2d(pixels, kernel, self.bias)
         return found.permute(0, 2, 3, 1).reshape(*input.shape[:-1], self.out_features)
 
     def _gains(self, x: torch.Tensor) -> bool:
         return (
-            x.device.type == "cpu"
+            not torch.compiler.is_compiling()  # what is exported has plain linear maps
+            and x.device.type == "cpu"
             and x.dtype is torch.float32
             and self.weight.dtype is torch.float32
             and self.weight.numel() >= N_WEIGHTS
-            and x.numel() >= N_ROWS * self.in_features
+            and x.numel() >= N_VECTORS * self.in_features
             and convolution_is_faster()
             and not torch.is_autocast_enabled("cpu")
-            and not torch.compiler.is_compiling()  # what is exported has plain linear maps
         )
 
 

@@ -31,7 +31,7 @@ from erc.plan.costs import (
 from erc.plan.lengths import Batches, Data, batches_of, data_of, published_data
 from erc.plan.loop import loop_seconds, optimizer_seconds, writing_seconds
 from erc.plan.model import few_layers, layerdrop_of, parts_of
-from erc.plan.parts import build_models, layer_without_checkpointing, measure, per_layer, pieces_of, points_of
+from erc.plan.parts import Points, build_models, layer_without_checkpointing, measure, per_layer, pieces_of, points_of
 from erc.plan.timing import MATRIX_OPERATIONS, interleaved, matrix_product
 from erc.training import keep_freed_memory, make_views, quieten, set_threads, write_missing_corpora
 
@@ -71,7 +71,7 @@ def plan_run(asked: Asked, seconds: float, say: Callable[[str], None] = lambda t
         say("Reading how long the segments are.")
         data = find_data(config, parts)
         say(f"Measuring this machine, about {seconds:g} s.")
-        found = _Planner(asked, parts, data, seconds).answer()
+        found = Planner(asked, parts, data, seconds).answer()
     finally:
         torch.set_num_threads(n_threads)
     return found
@@ -99,7 +99,7 @@ def find_data(config: dict[str, Any], parts: dict[str, Any]) -> Data:
     return data_of((train, reported), tokenizer)
 
 
-class _Planner:
+class Planner:
     """Measures once, and computes every setting from it."""
 
     def __init__(self, asked: Asked, parts: dict[str, Any], data: Data, seconds: float) -> None:
@@ -119,7 +119,17 @@ class _Planner:
 
     def answer(self) -> dict[str, Any]:
         """Everything, as plain values."""
-        products = self._products()
+        products = self.products()
+        points, measured = self.measured(products)
+        settings = [self._setting(precision, n, one) for precision, one in measured.items() for n in self._trained()]
+        return {"machine": self._machine(products, points), "data": self._described(), "settings": settings}
+
+    def measured(self, products: dict[str, float]) -> tuple[Points, dict[str, dict[str, Measured]]]:
+        """Where it was measured, and what, by precision and fusion.
+
+        Args:
+            products: Operations a second of a matrix product, by precision.
+        """
         space = self.data.label_space
         loops = {
             name: loop_seconds(self.config, self.parts, modalities_of(node), space)
@@ -132,7 +142,8 @@ class _Planner:
         writing = writing_seconds(output_folder(self.config))
         weight = optimizer_seconds(self.parts["optim"], self.models[self.asked.fusion], self.device)
         per_precision = max(0.0, self.seconds - OTHER_SECONDS) / len(products)
-        settings = []
+        is_gpu = self.device.type == "cuda"
+        found = {}
         for precision, product in products.items():
             dtype = PRECISIONS[precision]
             pieces = pieces_of(self.built, self.models, points, self.device, dtype)
@@ -142,24 +153,13 @@ class _Planner:
                 for name, one in self.built.items()
                 if one.n_layers and self.config["encoders"][name].get("gradient_checkpointing")
             }
-            of_fusion = {
-                name: Measured(
-                    points,
-                    curves,
-                    recomputed,
-                    loop,
-                    weight,
-                    writing,
-                    product,
-                    self.device.type == "cuda",
-                    process_bytes,
-                )
+            found[precision] = {
+                name: Measured(points, curves, recomputed, loop, weight, writing, product, is_gpu, process_bytes)
                 for name, loop in loops.items()
             }
-            settings += [self._setting(precision, n, of_fusion) for n in self._trained()]
-        return {"machine": self._machine(products, points), "data": self._described(), "settings": settings}
+        return points, found
 
-    def _products(self) -> dict[str, float]:
+    def products(self) -> dict[str, float]:
         """Operations a second of a matrix product, by each precision that is worth planning."""
         runs = {name: matrix_product(self.device, dtype) for name, dtype in PRECISIONS.items()}
         taken = interleaved(dict(runs), self.device, 2.0)
@@ -174,7 +174,8 @@ class _Planner:
         as_configured = {0 if node.get("freeze") else node.get("train_last") for node in nodes}
         return ["configured", *(n for n in TOP_LAYERS if as_configured != {n})]
 
-    def _depths(self, n: int | str | None) -> dict[str, Depth]:
+    def depths(self, n: int | str | None) -> dict[str, Depth]:
+        """Each encoder as it is trained with so many layers, by modality."""
         found = {}
         is_cached = self.config["dataloader"].get("cache") is not None
         for name, one in self.built.items():
@@ -186,7 +187,7 @@ class _Planner:
 
     def _setting(self, precision: str, n: int | str | None, measured: dict[str, Measured]) -> dict[str, Any]:
         """One precision and number of trained layers: the configured run, the grid, other cards, batch sizes."""
-        depths = self._depths(n)
+        depths = self.depths(n)
         cells = {name: self._cell(name, depths, measured[name]) for name in self.asked.fusions}
         rows = [cells[self.asked.fusion_of(row)] for row in self.asked.rows]
         n_folds, run = self.data.n_folds, cells[self.asked.fusion]

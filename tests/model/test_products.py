@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from erc.model import products
-from erc.model.products import N_ROWS, Linear, speed_up
+from erc.model.products import N_VECTORS, Linear, speed_up
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def made(n_in: int = 512, n_out: int = 128, bias: bool = True) -> nn.Sequential:
     return nn.Sequential(nn.Linear(n_in, n_out, bias=bias))
 
 
-@pytest.mark.parametrize("shape", [(N_ROWS, 512), (4, 50, 512), (2, 3, 40, 512)])
+@pytest.mark.parametrize("shape", [(N_VECTORS, 512), (4, 50, 512), (2, 3, 40, 512), (3, 67, 512)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_large_product_is_a_convolution_of_the_same_numbers_and_gradients(convolutions, shape, bias):
     plain, fast = made(bias=bias), made(bias=bias)
@@ -39,7 +39,8 @@ def test_a_large_product_is_a_convolution_of_the_same_numbers_and_gradients(conv
         y = model(given)
         y.square().mean().backward()
         found.append([y.detach(), given.grad, *(parameter.grad for parameter in model.parameters())])
-    assert len(convolutions) == 1
+    (call,) = convolutions
+    assert call[0].shape == (1, 512, 1, x[..., 0].numel())
     assert found[1][0].is_contiguous()
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
@@ -58,7 +59,7 @@ def test_a_transposed_input_is_read_as_it_is(convolutions):
 def test_the_rest_is_a_plain_linear_map_to_the_bit(convolutions):
     fast = made()
     speed_up(fast)
-    cases = {"few vectors": (fast, torch.randn(N_ROWS - 1, 512))}
+    cases = {"few vectors": (fast, torch.randn(N_VECTORS - 1, 512))}
     small = made(64, 64)  # README's demo has such models
     speed_up(small)
     cases["small matrix"] = (small, torch.randn(1000, 64))
@@ -69,7 +70,7 @@ def test_the_rest_is_a_plain_linear_map_to_the_bit(convolutions):
     with torch.autocast("cpu", torch.bfloat16):
         assert fast(torch.randn(1000, 512)).dtype is torch.bfloat16
     assert convolutions == []
-    fast(torch.randn(N_ROWS, 512))
+    fast(torch.randn(N_VECTORS, 512))
     assert len(convolutions) == 1  # control
 
 
