@@ -42,10 +42,12 @@ WAYS: dict[str, dict[str, Any]] = {
 def measured(way: str, layers: int, width: int, batch_size: int, seconds: float, n_tokens: int, n_steps: int) -> Any:
     """Seconds of each step, the first left out, and the largest memory of the process in GB."""
     import torch
-    from cache import model_of
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
     from transformers import RobertaConfig, Wav2Vec2Config
 
-    from erc.model import AudioEncoder, TextEncoder
+    from erc.data import KEMD
+    from erc.model import AudioEncoder, EmotionModel, TextEncoder
     from erc.training import FocalLoss, MSELoss, MultitaskLoss, build_optimizer, keep_freed_memory
 
     keep_freed_memory()
@@ -64,7 +66,8 @@ def measured(way: str, layers: int, width: int, batch_size: int, seconds: float,
     )
     for encoder in (audio, text):
         encoder.adapt(**options.get("encoders", {}))
-    model = model_of("tensor_mixer", audio, text).train()
+    fusion = instantiate(OmegaConf.load(ROOT / "config/fusion/tensor_mixer.yaml"))
+    model = EmotionModel({"audio": lambda: audio, "text": lambda: text}, fusion, KEMD).train()
     optimizer = build_optimizer(model, {"audio": 1e-5, "text": 1e-5, "fusion": 1e-4, "heads": 1e-4})
     loss = MultitaskLoss(FocalLoss(), MSELoss(), 0.7, 0.3)
     n_parts = options.get("accumulate", 1)

@@ -107,7 +107,7 @@ def few_layers(config: dict[str, Any], modality: str) -> Built:
     if hasattr(small, "layerdrop"):
         small.layerdrop = 0.0  # every layer that is built is measured
     encoder = kind.from_config(small)
-    passed = ("freeze_feature_encoder", "gradient_checkpointing", "lora_rank", "compile_layers")
+    passed = ("freeze_feature_encoder", "gradient_checkpointing", "lora_rank")
     encoder.adapt(**{name: node[name] for name in passed if name in node})
     return Built(encoder.train(), found.num_hidden_layers, source)
 
