@@ -92,6 +92,9 @@ def as_it_was(setup: str) -> Iterator[None]:
         if setup in ("published set-up", "before"):
             stack.enter_context(mock.patch.object(products, "convolution_is_faster", lambda: False))
             stack.enter_context(mock.patch.object(run, "keep_freed_memory", lambda: False))
+            clipping = "configure_gradient_clipping"
+            plain = getattr(lightning_module.pl.LightningModule, clipping)
+            stack.enter_context(mock.patch.object(lightning_module.EmotionModule, clipping, plain))
         if setup == "before":
             stack.enter_context(mock.patch.object(lightning_module.nn.utils, "get_total_norm", finite))
             stack.enter_context(mock.patch.object(run.SelectedPredictions, "holds", lambda *_: False))

@@ -137,8 +137,9 @@ def optimizer_seconds(optimizer: Callable[[Any], Any], model: EmotionModel, devi
         one.grad = torch.full_like(one, 1e-6)
 
     def update() -> None:
-        nn.utils.get_total_norm([one.grad for one in trained]).item()
-        nn.utils.clip_grad_norm_(trained, 1.0)
+        norm = nn.utils.get_total_norm([one.grad for one in trained])
+        norm.item()
+        nn.utils.clip_grads_with_norm_(trained, 1.0, norm)
         step.step()
 
     taken = interleaved({"update": update}, device, 1.0)["update"]

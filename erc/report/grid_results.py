@@ -213,7 +213,7 @@ def load(folder: str | Path) -> Grid:
     if not rows:
         named = f" that can be used. {left_out_text(left_out)}" if left_out else "."
         raise FileNotFoundError(
-            f"A table needs a finished run, or finished cells (<row>/fold<k>-seed<s>/result.json): {folder} holds none{named}"
+            f"Expected a finished run, or a grid with finished cells (<row>/fold<k>-seed<s>/result.json): {folder} holds none{named}"
         )
     _check_one_grid(folder, list(rows.values()), identities)
     seeds = sorted({seed for row in rows.values() for seed in row.seeds})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.plugins.precision import MixedPrecision
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from pytorch_lightning.utilities.types import LRSchedulerConfigType, OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import nn
 
@@ -59,6 +59,7 @@ class EmotionModule(pl.LightningModule):
         self._gathered: list[dict] = []
         self._segments: list[str] = []
         self._fingerprints: dict[str, str] = {}
+        self._norm: torch.Tensor | None = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves out the frozen layers, and writes down which they were; see ``frozen_weights.py``."""
@@ -145,8 +146,15 @@ class EmotionModule(pl.LightningModule):
         """
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             return  # float16: the scaler skips such a step and lowers its scale
-        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
-        if torch.isfinite(nn.utils.get_total_norm(gradients)):
+        self._norm = nn.utils.get_total_norm(
+            [
+                one.grad
+                for optimizer in self.trainer.optimizers
+                for one in _trained_by(optimizer)
+                if one.grad is not None
+            ]
+        )
+        if torch.isfinite(self._norm):
             return
         found = [
             name
@@ -166,16 +174,17 @@ class EmotionModule(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips as Lightning does, also under bf16-mixed with a fused optimizer.
+        """Clips as Lightning does, with the norm that ``on_after_backward`` has computed; also with a fused optimizer.
 
-        Lightning refuses that pair, because a fused optimizer unscales the gradients of float16 after they were clipped.
-        bfloat16 scales none (Lightning's issue 21435).
+        Lightning refuses bf16-mixed with a fused optimizer, because that one unscales the gradients of float16 after they were
+        clipped. bfloat16 scales none (Lightning's issue 21435).
         """
-        plugin = self.trainer.precision_plugin
-        is_mixed_without_scaler = isinstance(plugin, MixedPrecision) and plugin.scaler is None
-        if is_mixed_without_scaler and gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
-            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        plugin, norm = self.trainer.precision_plugin, self._norm
+        self._norm = None
+        is_known = type(plugin) in (Precision, MixedPrecision)
+        if norm is not None and is_known and gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            if norm + 1e-6 > gradient_clip_val:  # else torch would multiply by 1
+                nn.utils.clip_grads_with_norm_(_trained_by(optimizer), gradient_clip_val, norm)
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
@@ -253,6 +262,10 @@ class EmotionModule(pl.LightningModule):
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         _, first = np.unique(joined["segment_id"], return_index=True)
         return {name: values[first] for name, values in joined.items()}
+
+
+def _trained_by(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _as_arrays(prediction: Prediction, batch: Batch) -> dict[str, np.ndarray]:

@@ -80,6 +80,22 @@ def test_gradients_are_clipped_in_every_precision_and_with_every_optimizer(preci
     assert module.norms == pytest.approx([expected], rel=1e-5)
 
 
+@pytest.mark.parametrize("clip", [0.5, 5.0, 50.0])  # the gradient's norm is 5
+def test_gradients_are_clipped_to_the_bit_as_lightning_clips_them(clip, monkeypatch):
+    found = []
+    for is_own in (True, False):
+        if not is_own:
+            monkeypatch.delattr(EmotionModule, "configure_gradient_clipping")
+        trainer = pl.Trainer(
+            max_steps=1, gradient_clip_val=clip, accelerator="cpu", logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        module = Straight(False)
+        trainer.fit(module, torch.utils.data.DataLoader([0]))
+        found.append(module.model.weight.grad)
+    assert torch.equal(*found)
+
+
 def test_lightning_alone_would_refuse_a_fused_optimizer_in_mixed_precision(monkeypatch):
     # control
     monkeypatch.delattr(EmotionModule, "configure_gradient_clipping")
