@@ -34,12 +34,22 @@ def interleaved(
     return seconds
 
 
-def table(seconds: Mapping[str, list[float]], against: str, **columns: Mapping[str, Any]) -> str:
-    """Median, range and speed against one of the ways, which is the median of the ratios of the same repeat."""
+def table(seconds: Mapping[str, list[float]], against: str, paired: bool = True, **columns: Mapping[str, Any]) -> str:
+    """Median, range and speed against one of the ways.
+
+    Args:
+        seconds: Of each way.
+        against: The way that has a speed of 1.
+        paired: The ways took turns: speed is the median of the ratios of the same repeat. Otherwise the ratio of the medians.
+        **columns: Further columns, by way.
+    """
     head = ["way", "median, s", "range, s", f"speed against {against}", *columns]
     lines = [head, ["---"] * len(head)]
     for name, found in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds[against], found, strict=True))
+        first = seconds[against]
+        ratio = statistics.median(first) / statistics.median(found)
+        if paired:
+            ratio = statistics.median(a / b for a, b in zip(first, found, strict=True))
         row = [name, f"{statistics.median(found):.3g}", f"{min(found):.3g} to {max(found):.3g}", f"{ratio:.2f}x"]
         lines.append([*row, *(str(values.get(name, "")) for values in columns.values())])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

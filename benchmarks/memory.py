@@ -129,7 +129,7 @@ def main(
             memory[way].append(peak)
             print(f"{way}: {', '.join(f'{one:.2f} s' for one in taken)}, {peak:.2f} GB", file=sys.stderr, flush=True)
     peaks = {way: f"{statistics.median(of):.1f}" for way, of in memory.items()}
-    print(table(found, ways[0], **{"largest memory, GB": peaks}))
+    print(table(found, ways[0], paired=False, **{"largest memory, GB": peaks}))
     write(out, layers=layers, width=width, batch_size=batch_size, length=seconds, seconds=found, memory_gb=memory)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from torch import nn
 from transformers import PreTrainedModel
 
+N_GRAPHS = 64
+"""Kinds of inputs for which layers are compiled, at most."""
+
 
 def adapt(
     model: PreTrainedModel,
@@ -29,8 +32,7 @@ def adapt(
         ValueError: The encoder has no layers that are known.
     """
     if compile_layers:
-        for layer in _layers(model):
-            layer.compile(dynamic=True)
+        _compile(model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if freeze:
@@ -44,6 +46,16 @@ def adapt(
         # The adapters stand in the model itself, so the model keeps its class and its methods.
         return get_peft_model(model, lora).get_base_model()
     return model
+
+
+def _compile(model: PreTrainedModel) -> None:
+    # the layers of all encoders are one piece of code to torch, which gives up after eight kinds of inputs: training or not,
+    # with padding or not, a batch of one, an input that has a gradient or has none
+    from torch._dynamo import config  # heavy
+
+    config.recompile_limit = max(N_GRAPHS, config.recompile_limit)
+    for layer in _layers(model):
+        layer.compile(dynamic=True)
 
 
 def _layers(model: PreTrainedModel) -> nn.ModuleList:

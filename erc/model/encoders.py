@@ -95,7 +95,7 @@ class AudioEncoder(PretrainedEncoder):
         layerdrop: Share of the transformer layers that training leaves out at random; None keeps the encoder's own value.
         lora_rank: Rank of low-rank adapters of the attention, which are trained instead of the weights (needs ``peft``).
         train_last: Train only so many of its last layers, 0 for none, and freeze the rest (``layer_cut.py``); None trains all.
-        compile_layers: Compile the transformer layers with ``torch.compile``, in the first steps of training.
+        compile_layers: Compile the transformer layers with ``torch.compile``, when each kind of batch comes first.
 
     Attributes:
         dim: Width D of the sequence.
@@ -103,7 +103,8 @@ class AudioEncoder(PretrainedEncoder):
 
     Raises:
         OSError: The encoder's files cannot be loaded.
-        ValueError: The encoder is not of the wav2vec2 family, or cannot be divided as ``train_last`` says.
+        ValueError: The encoder is not of the wav2vec2 family, or cannot be divided as ``train_last`` says, or its layers are
+            not found for ``compile_layers``.
     """
 
     def __init__(
@@ -214,14 +215,14 @@ class TextEncoder(PretrainedEncoder):
         gradient_checkpointing: Save memory at the cost of a second forward pass.
         lora_rank: Rank of low-rank adapters of the attention, which are trained instead of the weights (needs ``peft``).
         train_last: Train only so many of its last layers, 0 for none, and freeze the rest (``layer_cut.py``); None trains all.
-        compile_layers: Compile the transformer layers with ``torch.compile``, in the first steps of training.
+        compile_layers: Compile the transformer layers with ``torch.compile``, when each kind of batch comes first.
 
     Attributes:
         dim: Width D of the sequence.
 
     Raises:
         OSError: The encoder's files cannot be loaded.
-        ValueError: It cannot be divided as ``train_last`` says.
+        ValueError: It cannot be divided as ``train_last`` says, or its layers are not found for ``compile_layers``.
     """
 
     def __init__(

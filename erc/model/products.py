@@ -44,7 +44,9 @@ class Linear(nn.Linear):
 
 
 def speed_up(model: nn.Module) -> None:
-    """Makes every ``torch.nn.Linear`` of a model a ``Linear``; its weights, and their names, stay."""
+    """Makes every ``torch.nn.Linear`` of a model a ``Linear`` where that is faster; its weights, and their names, stay."""
+    if not convolution_is_faster():
+        return
     for module in model.modules():
         if type(module) is nn.Linear:
             module.__class__ = Linear
@@ -54,4 +56,5 @@ def speed_up(model: nn.Module) -> None:
 def convolution_is_faster() -> bool:
     """Whether this is an AMD processor with AVX-512; on others the two were not compared, or linear maps are as fast."""
     found = torch.cpu.get_capabilities()
-    return "AMD" in str(found.get("cpu_name", "")) and bool(found.get("avx512_f"))
+    is_wide = "AMD" in str(found.get("cpu_name", "")) and bool(found.get("avx512_f"))
+    return is_wide and torch.backends.mkldnn.is_available()

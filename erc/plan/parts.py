@@ -20,8 +20,9 @@ from erc.plan.model import Built, build_model
 from erc.plan.timing import interleaved, kept_bytes, operations, synchronize
 
 SHORT = 0.5
-"""The shorter of the two lengths, as a share of the longer one, which is what training reads at most. A much shorter one would
-be computed in another way than the batches of training are (``erc/model/products.py``), and mislead at every other length."""
+"""The shorter of the two lengths, as a share of the longer one, which is what training reads at most. Audio of a
+much shorter one would be computed in another way than the batches of training are (``erc/model/products.py``), and mislead at
+every other length."""
 
 SLOW_SECONDS = 1.0
 """Where the slowest piece takes longer, fewer segments are measured at once."""

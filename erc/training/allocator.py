@@ -9,7 +9,8 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's ``mallopt``."""
 
 KEPT, LARGE = 2**30, 2**25
-"""At most 1 GiB is kept. Tensors above 32 MiB, glibc's limit, go back at once, so that a run's peak does not grow."""
+"""At the end of the heap at most 1 GiB is kept; below memory that is in use, what is free stays, as ever. Tensors above 32 MiB,
+glibc's limit, go back at once, so that a run's peak hardly grows."""
 
 
 def keep_freed_memory() -> bool:

@@ -144,6 +144,7 @@ class EmotionModule(pl.LightningModule):
         Raises:
             ValueError: A gradient is not finite. Clipping would turn it into weights that are not finite.
         """
+        self._norm = None
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             return  # float16: the scaler skips such a step and lowers its scale
         self._norm = nn.utils.get_total_norm(
@@ -175,6 +176,8 @@ class EmotionModule(pl.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clips as Lightning does, with the norm that ``on_after_backward`` has computed; also with a fused optimizer.
+
+        A callback that changes gradients after that must not expect them to be clipped by their new norm.
 
         Lightning refuses bf16-mixed with a fused optimizer, because that one unscales the gradients of float16 after they were
         clipped. bfloat16 scales none (Lightning's issue 21435).

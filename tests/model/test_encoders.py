@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -291,6 +293,9 @@ def test_gradient_checkpointing_changes_neither_output_nor_gradient(saved, saved
 def test_compiled_layers_give_the_same_output_and_gradients_at_every_length(saved_text):
     from torch._dynamo.utils import counters
 
+    if shutil.which("c++") is None:
+        pytest.skip("no C++ compiler")
+    torch._dynamo.reset()
     found = []
     for compiled in (False, True):
         counters.clear()
@@ -306,6 +311,33 @@ def test_compiled_layers_give_the_same_output_and_gradients_at_every_length(save
     assert gradients.keys() == theirs.keys() and len(gradients) > 20
     for name, gradient in gradients.items():
         torch.testing.assert_close(theirs[name], gradient, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.slow
+def test_every_kind_of_batch_is_compiled_for_audio_and_text(saved, saved_text, monkeypatch):
+    compile_ = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **kw: compile_(self, backend="eager", **kw))
+    encoders = [
+        AudioEncoder(saved["wav2vec2-layer"], layerdrop=0.0, compile_layers=True, train_last=1),
+        TextEncoder(saved_text["with pooler"], compile_layers=True, train_last=1),
+    ]
+
+    def run(limit: int) -> None:
+        torch._dynamo.reset()
+        with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True, recompile_limit=limit):
+            for is_training in (True, False):
+                for lengths in ([6_000, 6_000], [6_000, 7_000], [8_000], [9_000, 9_000, 5_000]):
+                    tokens = torch.tensor(lengths) // 1_000
+                    mask = torch.arange(int(tokens.max())) < tokens[:, None]
+                    inputs = [padded(lengths), (torch.full(mask.shape, 7), mask)]
+                    for encoder, given in zip(encoders, inputs, strict=True):
+                        encoder.train(is_training)
+                        with torch.set_grad_enabled(is_training):
+                            encoder(*given)
+
+    run(torch._dynamo.config.recompile_limit)
+    with pytest.raises(torch._dynamo.exc.FailOnRecompileLimitHit):  # control: torch's own limit
+        run(8)
 
 
 def test_an_encoder_without_known_layers_is_not_compiled(saved_text):
