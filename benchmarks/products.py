@@ -49,12 +49,14 @@ def main(batch_size: int = 8, seconds: float = 4.0, repeats: int = 7, clock: str
     options = {key: size[key] for key in ("patch_size", "depth", "tokens_mlp_dim", "channels_mlp_dim")}
     mixer = Mixer(image_size=size.projection_dim, dim=size.mixer_dim, **options)
     image = torch.randn(batch_size, size.projection_dim, 1) * torch.randn(batch_size, 1, size.projection_dim)
-    square = products.Linear(SQUARE, SQUARE, bias=False).requires_grad_(False)
+    square = torch.nn.Linear(SQUARE, SQUARE, bias=False).requires_grad_(False)
     audio = Wav2Vec2Model(Wav2Vec2Config(feat_extract_norm="layer", layerdrop=0.0)).eval()
     text = RobertaModel(RobertaConfig(vocab_size=32_000), add_pooling_layer=False).eval()
     values, tokens = torch.randn(batch_size, round(16_000 * seconds)), torch.randint(5, 30_000, (batch_size, 24))
-    models = torch.nn.ModuleDict({"mixer": mixer, "audio": audio, "text": text})
-    products.speed_up(models)
+    models = torch.nn.ModuleDict({"mixer": mixer, "audio": audio, "text": text, "square": square})
+    with mock.patch.object(products, "convolution_is_faster", lambda: True):
+        products.speed_up(models)
+    gains = products.Linear._gains
 
     def encoded() -> torch.Tensor:
         return audio(values).last_hidden_state.sum() + text(tokens).last_hidden_state.sum()
@@ -67,7 +69,8 @@ def main(batch_size: int = 8, seconds: float = 4.0, repeats: int = 7, clock: str
 
     def step(run: Callable[[], torch.Tensor], way: str) -> None:
         models.zero_grad()
-        with mock.patch.object(products, "convolution_is_faster", lambda: way.startswith("convolutions")):
+        rule = gains if way.startswith("convolutions") else lambda *_: False
+        with mock.patch.object(products.Linear, "_gains", rule):
             with torch.autocast("cpu", torch.bfloat16, enabled=way.endswith("bfloat16"), cache_enabled=False):
                 found = run()
             if found.requires_grad:

@@ -19,7 +19,7 @@ from .places import (
 from .pooling import pooled as pooled
 from .pretrained import load_feature_extractor as load_feature_extractor, load_tokenizer as load_tokenizer
 from .processor import EmotionProcessor as EmotionProcessor
-from .products import Linear as Linear
+from .products import speed_up as speed_up
 from .recognition_model import EmotionOutput as EmotionOutput, EmotionRecognitionModel as EmotionRecognitionModel
 from .saving import (
     WEIGHTS as WEIGHTS,

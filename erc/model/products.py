@@ -17,7 +17,7 @@ N_VECTORS, N_WEIGHTS = 160, 2**16
 
 
 class Linear(nn.Linear):
-    """``torch.nn.Linear`` that computes large products as a convolution where that is faster."""
+    """``torch.nn.Linear`` that computes large products as a convolution; see ``speed_up``."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(..., in) -> (..., out)."""
@@ -38,7 +38,6 @@ class Linear(nn.Linear):
             and self.weight.dtype is torch.float32
             and self.weight.numel() >= N_WEIGHTS
             and x.numel() >= N_VECTORS * self.in_features
-            and convolution_is_faster()
             and not torch.is_autocast_enabled("cpu")
         )
 

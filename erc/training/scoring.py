@@ -84,7 +84,7 @@ def score_again(
     model = saved.model.emotion_model if saved else parts["model"](label_space=scored.label_space)
     module = EmotionModule(model, parts["loss"], parts["optim"], parts["scheduler"], config["seed"])
     epoch = known["selected"]["epoch"] if saved else load_weights(module, path).epoch
-    precision = known.get("precision") or precision_of_run(config["trainer"], known)
+    precision = precision_of_run(config["trainer"], known)
     table = _predict(parts, config, collate, module, scored, precision)
     facts = make_facts(config, identify(config, train.fingerprint), train, valid, scored)
     # what the run was, not what the same options would be today
