@@ -81,7 +81,8 @@ WITHIN = {
         "emotion_model",
         "configuration",
     ]
-    + ["recognition_model", "processor", "transcription", "exporting", "saving", "fine_tuning"],
+    + ["recognition_model", "processor", "transcription", "exporting", "weight_files"]
+    + ["saving", "fine_tuning"],
     "frozen": ["store", "states"],
     "synthetic": ["layout", "ratings", "annotation_files", "voice", "words", "bio", "signals", "examples", "corpora"],
     "doctor": ["findings", "mojibake", "evidence", "published", "annotations", "ratings", "counts", "audio", "level"]

@@ -14,7 +14,7 @@ from erc.export.onnx import check_packages, export_onnx
 from erc.export.parity import Parity
 from erc.files import atomic_folder
 from erc.inference import find_models
-from erc.model import WEIGHTS, SavedModel, load_model, model_folder, predict_command
+from erc.model import SavedModel, copy_weights, load_model, model_folder, predict_command
 from erc.training import BEST, override_value
 
 
@@ -61,8 +61,9 @@ def _copy_model(saved: SavedModel, folder: Path, out: Path) -> None:
     """Copies the files of a saved model. Whatever else is in its folder stays there: what is written anew names the files."""
     saved.config.save_pretrained(out)
     saved.processor.save_pretrained(out)
-    for name in [*(file.name for file in out.iterdir()), WEIGHTS]:
-        shutil.copyfile(folder / name, out / name)
+    for file in [*out.iterdir()]:
+        shutil.copyfile(folder / file.name, file)
+    copy_weights(folder, out)
 
 
 @contextmanager

@@ -151,7 +151,7 @@ def _write(
     device: str | None,
 ) -> None:
     from erc.inference.table_run import TableRun
-    from erc.model import WEIGHTS
+    from erc.model import weights_checksum
 
     check_ending(Path(out), "The file of predictions")
     if text not in (AUTO, NONE, "files", "column"):
@@ -165,7 +165,7 @@ def _write(
     hears = _is_heard(text, transcriber)
     predictor = _predictor(model, hears, transcriber, device)
     _check_none(text, predictor)
-    models = [file_checksum(one / WEIGHTS, MAX_FILE) for one in find_models(split_names(model))]
+    models = [weights_checksum(one) for one in find_models(split_names(model))]
     identity = content | {"models": models, "text": text, "transcriber": transcriber or ""} | options
     source = SegmentSource(root, reads_audio="audio" in predictor.modalities or hears)
     run = TableRun(predictor, source, Path(out), options, identity, columns, hears)

@@ -19,6 +19,7 @@
     processor.py      sound and words -> what that model reads
     transcription.py  waveforms -> words: a speech recogniser
     exporting.py      a model -> the files of its ONNX program
+    weight_files.py   weights on disk; frozen ones are there once
     saving.py         a trained model -> a folder, and back
     fine_tuning.py    a new model, or a saved one that is trained on
 

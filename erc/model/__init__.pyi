@@ -22,7 +22,6 @@ from .processor import EmotionProcessor as EmotionProcessor
 from .products import speed_up as speed_up
 from .recognition_model import EmotionOutput as EmotionOutput, EmotionRecognitionModel as EmotionRecognitionModel
 from .saving import (
-    WEIGHTS as WEIGHTS,
     SavedModel as SavedModel,
     load_model as load_model,
     load_processors as load_processors,
@@ -32,3 +31,10 @@ from .signal_encoder import SignalEncoder as SignalEncoder
 from .sizes import encoder_config as encoder_config, saved_encoder_config as saved_encoder_config
 from .spectrogram import SpectrogramEncoder as SpectrogramEncoder
 from .transcription import DEFAULT_TRANSCRIBER as DEFAULT_TRANSCRIBER, Transcriber as Transcriber
+from .weight_files import (
+    SharedWeights as SharedWeights,
+    copy_weights as copy_weights,
+    cuts_of as cuts_of,
+    frozen_names as frozen_names,
+    weights_checksum as weights_checksum,
+)

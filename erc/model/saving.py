@@ -1,6 +1,7 @@
 """A trained model -> a folder of Hugging Face's form, and back. Weights are safetensors; nothing is pickled.
 
-The folder holds ``config.json``, ``model.safetensors``, and the files of tokenizer and feature extractor.
+The folder holds ``config.json``, ``model.safetensors``, and the files of tokenizer and feature extractor. Where layers are frozen,
+several files and their index are in the place of ``model.safetensors``; see ``weight_files.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedConfig
 
@@ -24,11 +24,7 @@ from erc.model.processor import EmotionProcessor
 from erc.model.recognition_model import EmotionRecognitionModel
 from erc.model.signal_encoder import SignalEncoder
 from erc.model.spectrogram import SpectrogramEncoder
-
-WEIGHTS = "model.safetensors"
-
-PREFIX = "emotion_model."
-"""In front of the names of the weights in a saved model."""
+from erc.model.weight_files import PREFIX, WEIGHTS, SharedWeights, weight_files, write_weights
 
 
 class SavedModel(NamedTuple):
@@ -72,6 +68,7 @@ def save_model(
     max_samples: int,
     max_tokens: int,
     training: dict[str, Any] | None = None,
+    shared: str | Path | None = None,
 ) -> None:
     """Writes a saved model; the folder is there whole or not at all.
 
@@ -82,6 +79,7 @@ def save_model(
         max_samples: Longest audio that training read, in samples at 16 kHz.
         max_tokens: Longest transcript that training read, in tokens.
         training: See ``EmotionModelConfig``.
+        shared: Folder of the frozen weights that runs share; None: every saved model has its own.
 
     Raises:
         OSError: The disk is full, or the folder cannot be written.
@@ -100,7 +98,7 @@ def save_model(
     with atomic_folder(folder) as temporary:
         config.save_pretrained(temporary)
         EmotionProcessor(**processors).save_pretrained(temporary)
-        save_file(weights, temporary / WEIGHTS, metadata={"format": "pt"})
+        write_weights(weights, model, temporary, None if shared is None else SharedWeights(shared))
 
 
 def config_of(
@@ -167,7 +165,7 @@ def load_model(folder: str | Path) -> SavedModel:
         ValueError: Its weights are not those of its configuration.
     """
     folder = Path(folder)
-    lacking = [name for name in ("config.json", WEIGHTS) if not (folder / name).is_file()]
+    lacking = [one.name for one in (folder / "config.json", *weight_files(folder)) if not one.is_file()]
     if lacking:
         raise FileNotFoundError(
             f"A saved model has config.json and {WEIGHTS}: {folder} lacks {' and '.join(lacking)}. Weights are read from "

@@ -25,7 +25,7 @@ from erc.datasets import SegmentDataset
 from erc.evaluation import predictions_table, read_predictions
 from erc.files import write_atomically
 from erc.labels import LabelSpace
-from erc.model import MODEL, WEIGHTS, SavedModel, Transcriber, load_model
+from erc.model import MODEL, SavedModel, Transcriber, load_model, weights_checksum
 from erc.robustness.conditions import Condition, Material, conditions
 from erc.robustness.sounds import Voices
 from erc.robustness.words import count_errors
@@ -117,7 +117,7 @@ def _claim(out: Path, run: Path, view: SegmentDataset, seed: int, transcriber: s
     """Writes down what the predictions are of; raises FileExistsError where those that are there are of something else."""
     code = "".join(file_checksum(Path(__file__).with_name(name), MAX_WEIGHTS) for name in DECIDING)
     identity = {
-        "weights": file_checksum(run / MODEL / WEIGHTS, MAX_WEIGHTS),
+        "weights": weights_checksum(run / MODEL),
         "data": view.fingerprint,
         "segments": hashlib.sha256("\n".join(sorted(view.ds["segment_id"])).encode()).hexdigest(),
         "seed": seed,

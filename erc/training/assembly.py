@@ -18,6 +18,7 @@ from erc.datasets import SegmentDataset, class_of, without_specials
 from erc.labels import NO_LABEL
 from erc.model import (
     EmotionModel,
+    SharedWeights,
     load_feature_extractor,
     load_processors as load_processors_of,
     load_tokenizer,
@@ -27,7 +28,7 @@ from erc.targets import drops_tied, resolve_options
 from erc.training.cached_inputs import with_cached_inputs
 from erc.training.checkpoints import AtomicCheckpointIO, check_room, read_checkpoint
 from erc.training.epoch_bar import EpochBar
-from erc.training.frozen_weights import complete, frozen_names
+from erc.training.frozen_weights import complete, names_left_out
 from erc.training.lightning_module import EmotionModule
 from erc.training.loaders import SegmentData
 from erc.training.loggers import DispensableLogger
@@ -71,7 +72,9 @@ def build(
     trainer = make_trainer(parts, config["protocol"])
     if config["trainer"].get("fast_dev_run"):
         return module, data, trainer
-    check_room(config["run_dir"], module, parts["callbacks"].values(), frozen_names(model))
+    run_dir = config["run_dir"]
+    frozen_bytes = SharedWeights(frozen_folder(config)).lacking_bytes(model, run_dir)
+    check_room(run_dir, module, parts["callbacks"].values(), names_left_out(model), frozen_bytes)
     if not any(
         not tied and label != NO_LABEL for tied, label in zip(test.ds["is_tied"], test.ds["hard_label"], strict=True)
     ):
@@ -82,6 +85,11 @@ def build(
     if data.cache is not None:
         data.collate = with_cached_inputs(data, model, trainer, config["dataset"]["cache_dir"])
     return module, data, trainer
+
+
+def frozen_folder(config: dict) -> Path:
+    """Folder of the frozen weights that the saved models of all runs share."""
+    return Path(config["dataset"]["cache_dir"]) / "frozen-weights"
 
 
 def make_collator(parts: dict, config: dict, processors: dict, train: SegmentDataset) -> Collator:

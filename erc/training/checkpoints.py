@@ -178,7 +178,11 @@ def n_bytes(value: Any) -> int:
 
 
 def check_room(
-    run_dir: str | Path, module: pl.LightningModule, callbacks: Iterable[Any], left_out: Container[str] = ()
+    run_dir: str | Path,
+    module: pl.LightningModule,
+    callbacks: Iterable[Any],
+    left_out: Container[str] = (),
+    frozen_bytes: int = 0,
 ) -> None:
     """Checks that the run folder's disk has room for the checkpoints, before hours of training.
 
@@ -189,6 +193,7 @@ def check_room(
         callbacks: The run's callbacks; those that save checkpoints count. A checkpoint for going on is there three times
             while it is written: ``last.ckpt``, ``previous.ckpt`` and the new one. One of weights only is there twice.
         left_out: Names of weights that no checkpoint holds.
+        frozen_bytes: What these take in the saved model, once for all cells.
 
     Raises:
         OSError: There is less room.
@@ -199,7 +204,7 @@ def check_room(
     needed = sum(2 * weights if saver.save_weights_only else 3 * (weights + 2 * trained) for saver in savers)
     run_dir = Path(run_dir)
     others = _running_beside(run_dir)
-    total = sum(max(0, needed - _present(folder)) for folder in (run_dir, *others))
+    total = frozen_bytes + sum(max(0, needed - _present(folder)) for folder in (run_dir, *others))
     free = shutil.disk_usage(run_dir).free
     if total > free:
         beside = f" of this cell and of {len(others)} others that are being trained" if others else ""

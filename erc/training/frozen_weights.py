@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from erc.model import EmotionModel
+from erc.model import EmotionModel, cuts_of, frozen_names
 
 PREFIX = "model."
 """In front of the names of the model's weights in a checkpoint."""
 
 
-def frozen_names(model: EmotionModel) -> set[str]:
+def names_left_out(model: EmotionModel) -> set[str]:
     """Names, in a checkpoint, of the weights below the cuts; empty where no encoder has one."""
-    frozen = {id(value) for cut in _cuts(model).values() for value in cut.frozen()}
-    named = model.state_dict(keep_vars=True)  # without buffers that are computed anew
-    return {PREFIX + name for name, value in named.items() if id(value) in frozen}
+    return {PREFIX + name for names in frozen_names(model).values() for name in names}
 
 
 def fingerprints(model: EmotionModel) -> dict[str, str]:
     """Of what is below the cut of each encoder that has one, by modality."""
-    return {modality: cut.fingerprint() for modality, cut in _cuts(model).items()}
+    return {modality: cut.fingerprint() for modality, cut in cuts_of(model).items()}
 
 
 def complete(checkpoint: dict[str, Any], model: EmotionModel) -> None:
@@ -43,9 +41,4 @@ def complete(checkpoint: dict[str, Any], model: EmotionModel) -> None:
             "frozen weights now. Name the same encoder, its revision and train_last."
         )
     own = model.state_dict()
-    checkpoint["state_dict"] |= {name: own[name.removeprefix(PREFIX)] for name in frozen_names(model)}
-
-
-def _cuts(model: EmotionModel) -> dict[str, Any]:
-    found = {modality: getattr(encoder, "cut", None) for modality, encoder in model.encoders.items()}
-    return {modality: cut for modality, cut in found.items() if cut is not None}
+    checkpoint["state_dict"] |= {name: own[name.removeprefix(PREFIX)] for name in names_left_out(model)}

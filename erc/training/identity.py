@@ -105,6 +105,7 @@ NOT_DECIDING = {
     "model/saving.py",
     "model/sizes.py",
     "model/transcription.py",
+    "model/weight_files.py",
     "training/allocator.py",
     "training/encoder_files.py",
     "training/epoch_bar.py",

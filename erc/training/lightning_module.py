@@ -20,7 +20,7 @@ from torch import nn
 from erc.data import Batch, InputBatch
 from erc.evaluation import evaluate
 from erc.model import EmotionModel, Prediction
-from erc.training.frozen_weights import complete, fingerprints, frozen_names
+from erc.training.frozen_weights import complete, fingerprints, names_left_out
 from erc.training.losses import MultitaskLoss
 
 
@@ -63,7 +63,7 @@ class EmotionModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves out the frozen layers, and writes down which they were; see ``frozen_weights.py``."""
-        left_out = frozen_names(self.model)
+        left_out = names_left_out(self.model)
         if left_out:
             state = checkpoint["state_dict"]
             checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in left_out}

@@ -39,6 +39,7 @@ from erc.training.allocator import keep_freed_memory
 from erc.training.assembly import (
     build,
     check_signals,
+    frozen_folder,
     load_processors,
     load_selected,
     make_views,
@@ -150,6 +151,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
         max_samples=data.collate.max_samples,
         max_tokens=data.collate.max_tokens,
         training=training_facts(config, names, train, identity.fingerprint),
+        shared=frozen_folder(config),
     )
     seconds = history.rows[-1]["seconds"] if history.rows else time.monotonic() - started
     facts = names | make_facts(config, identity, train, valid, test) | {"seconds": round(seconds, 2)}

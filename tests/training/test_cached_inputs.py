@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,11 @@ def test_a_cached_run_gives_the_figures_of_one_without_cache(both):
 
 @pytest.mark.slow
 def test_the_saved_model_of_a_cached_run_is_whole(both, tmp_path):
-    _, cached = both
+    plain, cached = both
+    name = "model/model-audio-frozen.safetensors"
+    assert os.path.samefile(
+        f"{plain['run_dir']}/{name}", f"{cached['run_dir']}/{name}"
+    )  # frozen weights are there once
     model = Predictor.from_pretrained(cached["run_dir"])  # no cache is named here
     assert set(model.modalities) == {"audio", "text"}
     parts = instantiate(OmegaConf.create(cached), _convert_="all")

@@ -338,11 +338,13 @@ def test_cells_that_are_trained_beside_each_other_need_room_for_all_of_them(tmp_
         cell.mkdir(parents=True)
     (cells[1] / "best.ckpt").write_bytes(b"x" * 100)
 
-    def check(free: int, cell: Path = cells[0]) -> None:
+    def check(free: int, cell: Path = cells[0], frozen_bytes: int = 0) -> None:
         monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
-        check_room(cell, module, savers)
+        check_room(cell, module, savers, frozen_bytes=frozen_bytes)
 
     check(one)  # no other is trained
+    with pytest.raises(OSError, match=rf"expected {one + 50:,} bytes, got {one:,} bytes free"):
+        check(one, frozen_bytes=50)
     with claimed(cells[1]):
         check(2 * one - 100)
         said = rf"this cell and of 1 others .*expected {2 * one - 100:,} bytes, got {one:,} bytes free .*--jobs"

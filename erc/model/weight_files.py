@@ -1,0 +1,198 @@
+"""The weights of a saved model on disk: one file, or one for the frozen layers of each encoder and one for all else.
+
+Frozen layers are gigabytes and the same in every run that has these encoders. So their file lies once in a folder that runs share,
+and a saved model has a hard link to it: a second name of the same bytes, so that the model's folder is whole, may be moved and
+copied, and stays whole when the shared folder is removed. Both forms are Hugging Face's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from erc.data import file_checksum
+from erc.files import make_private, sweep_temporaries, waited_lock
+from erc.model.emotion_model import EmotionModel
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+TRAINED = "model-trained.safetensors"
+"""Beside a file ``model-MODALITY-frozen.safetensors`` for each encoder that has frozen layers."""
+
+PREFIX = "emotion_model."
+"""In front of the names of the weights in a saved model."""
+
+MAX_BYTES = 1 << 40
+
+Weights = dict[str, torch.Tensor]
+
+
+def cuts_of(model: EmotionModel) -> dict[str, Any]:
+    """The cut of each encoder that has one (option ``train_last``), by modality."""
+    found = {modality: getattr(encoder, "cut", None) for modality, encoder in model.encoders.items()}
+    return {modality: cut for modality, cut in found.items() if cut is not None}
+
+
+def frozen_names(model: EmotionModel) -> dict[str, set[str]]:
+    """Names of the weights below the cut of each encoder that has one, by modality."""
+    named = model.state_dict(keep_vars=True)  # without buffers that are computed anew
+    found = {}
+    for modality, cut in cuts_of(model).items():
+        frozen = {id(value) for value in cut.frozen()}
+        found[modality] = {name for name, value in named.items() if id(value) in frozen}
+    return found
+
+
+class SharedWeights:
+    """A folder of frozen weights that several runs have in common.
+
+    Args:
+        folder: It need not be there yet.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def lacking_bytes(self, model: EmotionModel, out: str | Path) -> int:
+        """Bytes that the frozen weights of a model will take when it is saved.
+
+        Args:
+            model: Its encoders may have cuts.
+            out: A folder of the disk on which the model is saved; on another disk than this folder they take their bytes anew.
+        """
+        state, total = model.state_dict(), 0
+        for modality, names in frozen_names(model).items():
+            if self._found(modality, cuts_of(model)[modality].fingerprint()) is None or not self._is_beside(Path(out)):
+                total += sum(state[name].nbytes for name in names)
+        return total
+
+    def link(self, modality: str, fingerprint: str, weights: Weights, target: Path) -> None:
+        """Gives frozen weights another name; writes them first where they are not here.
+
+        One process at a time writes, and others wait for it.
+
+        Args:
+            modality: Of the encoder.
+            fingerprint: Of what is below its cut.
+            weights: By their names in the saved model.
+            target: The new name. Where it cannot be a hard link, because it is on another disk or the disk has none, it is a
+                copy, which is said.
+
+        Raises:
+            OSError: A disk is full.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private(self.folder)
+        with waited_lock(self.folder / "lock", f"writing frozen weights to {self.folder}"):
+            source = self._found(modality, fingerprint)
+            if source is not None and file_checksum(source, MAX_BYTES) != source.stem.rpartition("-")[2]:
+                print(f"{source} is damaged: it is written again.", file=sys.stderr)
+                source.unlink()
+                source = None
+            if source is None:
+                sweep_temporaries(self.folder)
+                source = self._written(f"{modality}-{fingerprint}", weights)
+        try:
+            os.link(source, target)
+        except OSError as err:
+            print(
+                f"{target.name} takes {source.stat().st_size:,} bytes of its own: it cannot be linked to {source} "
+                f"({err.strerror}). Runs share frozen weights where dataset.cache_dir is on their disk.",
+                file=sys.stderr,
+            )
+            shutil.copyfile(source, target)
+
+    def _found(self, modality: str, fingerprint: str) -> Path | None:
+        return next(iter(sorted(self.folder.glob(f"{modality}-{fingerprint}-*.safetensors"))), None)
+
+    def _written(self, name: str, weights: Weights) -> Path:
+        draft = self.folder / f".{name}.tmp-{os.getpid()}"
+        try:
+            save_file(weights, draft, metadata={"format": "pt"})
+            with open(draft, "rb") as file:
+                os.fsync(file.fileno())
+            whole = self.folder / f"{name}-{file_checksum(draft, MAX_BYTES)}.safetensors"
+            os.replace(draft, whole)
+        finally:
+            draft.unlink(missing_ok=True)
+        return whole
+
+    def _is_beside(self, out: Path) -> bool:
+        """Whether a path is on the disk of the shared folder."""
+        mine, its = (
+            next(one for one in (path, *path.parents) if one.exists())
+            for path in (self.folder.absolute(), out.absolute())
+        )
+        return mine.stat().st_dev == its.stat().st_dev
+
+
+def write_weights(weights: Weights, model: EmotionModel, folder: Path, shared: SharedWeights | None) -> None:
+    """Writes the weights of a saved model: one file; with shared weights, several and their index, where a part is frozen.
+
+    Args:
+        weights: By their names in the saved model.
+        model: Whose they are.
+        folder: Of the saved model.
+        shared: Frozen weights of all runs.
+    """
+    frozen = frozen_names(model) if shared is not None else {}
+    if shared is None or not frozen:
+        save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+        return
+    file_of = dict.fromkeys(weights, TRAINED)
+    for modality, names in frozen.items():
+        part = {PREFIX + name: weights[PREFIX + name] for name in sorted(names)}
+        file_of |= dict.fromkeys(part, f"model-{modality}-frozen.safetensors")
+        shared.link(
+            modality, cuts_of(model)[modality].fingerprint(), part, folder / f"model-{modality}-frozen.safetensors"
+        )
+    save_file(
+        {name: weights[name] for name, file in file_of.items() if file == TRAINED}, folder / TRAINED, {"format": "pt"}
+    )
+    index = {"metadata": {"total_size": sum(one.nbytes for one in weights.values())}, "weight_map": file_of}
+    (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def weight_files(folder: str | Path) -> list[Path]:
+    """The files that hold a saved model's weights; they need not be there.
+
+    Raises:
+        OSError: Their index is damaged.
+    """
+    folder = Path(folder)
+    if (folder / WEIGHTS).is_file() or not (folder / INDEX).is_file():
+        return [folder / WEIGHTS]
+    try:
+        named = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise OSError(
+            f"A saved model's files must be as they were written: {folder / INDEX}: {type(err).__name__}: {err}. Save or fetch it "
+            "again."
+        ) from err
+    return [folder / Path(name).name for name in sorted({str(name) for name in named})]
+
+
+def weights_checksum(folder: str | Path) -> str:
+    """Of a saved model's weights: that of the file, or those of the files, joined by dashes.
+
+    Raises:
+        OSError: One of them cannot be read.
+    """
+    return "-".join(file_checksum(one, MAX_BYTES) for one in weight_files(folder))
+
+
+def copy_weights(folder: Path, out: Path) -> None:
+    """Copies a saved model's weights into one file of another folder."""
+    files = weight_files(folder)
+    if len(files) == 1:
+        shutil.copyfile(files[0], out / WEIGHTS)
+        return
+    merged = {name: value for one in files for name, value in load_file(one).items()}
+    save_file(merged, out / WEIGHTS, metadata={"format": "pt"})
