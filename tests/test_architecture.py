@@ -308,6 +308,7 @@ def test_what_builds_the_data_set_imports_no_torch():
     assert found.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_every_name_of_a_face_can_be_had():
     rooms = ", ".join(f"erc.{room}" for room in ORDER if is_room(room))
     code = f"import {rooms}"

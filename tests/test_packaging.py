@@ -178,6 +178,7 @@ def test_training_without_a_clone_says_what_to_do(monkeypatch, capsys, tmp_path)
     assert "Training runs from a clone" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_script_of_the_clone_runs_where_the_caller_stands(tmp_path):
     environment = {**__import__("os").environ, "PYTHONPATH": str(ROOT)}
     found = subprocess.run(

@@ -457,6 +457,7 @@ def test_one_seed_a_fold_draws_nothing_and_gives_the_same_numbers(world):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_seeds", [2, 3, 5])
 def test_the_variation_between_seeds_is_in_the_interval_without_bias(n_seeds):
     # the variance of a mean of n is s^2 / n; the resamples, with n - 1 draws, have that variance on average

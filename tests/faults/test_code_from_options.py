@@ -49,6 +49,7 @@ def test_the_payload_works(attack):
     assert attack[1].is_dir()
 
 
+@pytest.mark.slow
 def test_a_callback_of_hydra_s_runs_nothing(attack, tmp_path):
     file, marker = attack
     ended = run(tmp_path, f"+hydra.callbacks.x={{_target_: pandas.read_pickle, filepath_or_buffer: {file}}}")

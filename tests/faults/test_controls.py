@@ -38,6 +38,7 @@ def run(script: str, *arguments: str, seconds: float = 240) -> subprocess.Comple
 
 
 # --- checkpoints and folders ------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_without_the_checksums_a_cut_checkpoint_would_stop_every_attempt(cell, monkeypatch):
     with pytest.raises(Cut):
         cell("resume=true", cut_at=2)
@@ -53,6 +54,7 @@ def test_without_the_checksums_a_cut_checkpoint_would_stop_every_attempt(cell, m
         cell("resume=true")
 
 
+@pytest.mark.slow
 def test_without_the_refusal_another_run_s_result_would_be_taken(cell, monkeypatch):
     result = cell(SHORT, "resume=true")
     other = [SHORT, "resume=true", "seed=7"]

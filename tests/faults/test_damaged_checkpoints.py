@@ -160,6 +160,7 @@ def test_when_neither_is_whole_the_run_says_how_much_it_trains_again(cut):
     assert kept == {"last.ckpt.damaged", "previous.ckpt.damaged"}
 
 
+@pytest.mark.slow
 def test_a_run_whose_selected_checkpoint_is_damaged_starts_afresh_and_says_so(cut, whole):
     # its last checkpoint is whole, but the run would end with damaged weights, or fail on every attempt
     best = cut.root / "run" / "best.ckpt"
@@ -170,6 +171,7 @@ def test_a_run_whose_selected_checkpoint_is_damaged_starts_afresh_and_says_so(cu
     assert result["selected"] == whole[0]["selected"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_damaged_and_asked_for_by_name_is_an_error_not_a_fresh_start(cell):
     with pytest.raises(Cut):
         cell(cut_at=2)
@@ -196,6 +198,7 @@ def test_a_selected_checkpoint_that_is_damaged_is_not_taken_along_to_another_fol
         cell(f"ckpt_path={cell.root / 'run' / 'last.ckpt'}", folder="elsewhere")
 
 
+@pytest.mark.slow
 def test_a_half_done_folder_that_was_moved_goes_on_with_the_checkpoint_in_it(cell):
     with pytest.raises(Cut):
         cell("resume=true", cut_at=2)

@@ -415,7 +415,7 @@ def by_name(findings: list[Finding], name: str) -> Finding:
     return finding
 
 
-ALL_CORPORA_FAST = (
+EVERY_DAY = (
     "a session is missing",
     "annotation files are missing",
     "sessions are exchanged",
@@ -427,8 +427,8 @@ CASES = [
         defect,
         corpus,
         id=f"{defect}-{corpus}",
-        # one corpus of each defect is enough for every day: they differ in folders, columns and encodings
-        marks=[] if corpus == names[-1] or defect in ALL_CORPORA_FAST else [pytest.mark.slow],
+        # some defects in one corpus are enough for every day
+        marks=[] if corpus == names[-1] and defect in EVERY_DAY else [pytest.mark.slow],
     )
     for defect, (_, names, _, _) in DEFECTS.items()
     for corpus in names
@@ -448,11 +448,13 @@ def test_a_planted_defect_is_found_by_its_name(defect, corpus, corpora, tmp_path
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_planted_corpora_were_sound_before(corpora):
     findings = diagnose_corpus(corpora)
     assert [one for one in findings if one.severity in ("warning", "problem")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [0, 1], ids=["one session", "two sessions of a fold"])
 def test_a_duplicate_within_one_fold_is_no_leak(second, corpora, tmp_path):
     shutil.copytree(corpora / FOLDERS["kemdy19"], tmp_path / FOLDERS["kemdy19"], copy_function=os.link)

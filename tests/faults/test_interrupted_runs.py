@@ -126,6 +126,7 @@ def is_alive(process: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @has_proc
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_grid_s_driver_that_is_stopped_ends_its_launcher_with_all_its_workers(tmp_path, number):

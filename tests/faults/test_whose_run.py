@@ -79,6 +79,7 @@ def test_a_checkpoint_of_other_code_or_of_no_known_run_is_refused(cell, half_don
             cell(f"ckpt_path={cell.root / 'last.ckpt'}", folder="elsewhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["run", "elsewhere"])
 def test_more_epochs_than_before_are_no_other_run(cell, half_done, folder):
     before = checkpoints.owner_of(half_done / "last.ckpt")
@@ -103,6 +104,7 @@ def test_a_run_of_more_epochs_that_is_stopped_goes_on_from_its_own_checkpoint(ce
     assert len(result["history"]) == 5 and result["fingerprint"] == first.fingerprint
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_as_it_was_is_the_same_run(cell, half_done):
     whole = cell(folder="whole")
     assert cell(f"ckpt_path={half_done / 'last.ckpt'}", folder="elsewhere")["fingerprint"] == whole["fingerprint"]
@@ -174,6 +176,7 @@ def test_what_is_left_in_a_finished_cell_goes_when_the_cell_is_looked_at_and_sta
     assert not any((run_dir / name).exists() for name in left)
 
 
+@pytest.mark.slow
 def test_a_second_process_in_a_folder_is_refused(cell):
     run_dir = cell.root / "run"
     with holder(run_dir):
@@ -185,6 +188,7 @@ def test_a_second_process_in_a_folder_is_refused(cell):
 
 
 # --- resume=auto ------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_auto_finds_the_newest_unfinished_run_of_the_same_identity(cell, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     fresh = cell.config("resume=auto", folder="outputs/new/run3")

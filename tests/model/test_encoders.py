@@ -162,6 +162,7 @@ def test_parameters_have_the_names_of_the_checkpoint(saved, name):
     assert all(torch.equal(value, theirs[key]) for key, value in encoder.model.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:.*was assigned during export")
 @pytest.mark.parametrize("name", ["tiny", "wav2vec2-layer", "wav2vec2-group", "hubert-group"])
 @torch.no_grad()

@@ -103,6 +103,7 @@ def test_the_configuration_is_that_of_hugging_face_and_names_no_code(shared):
     assert not list(shared.glob("*.bin")) and not list(shared.glob("*.pt"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["erc", "transformers", "erc.model.encoders"])
 def test_automodel_finds_it_once_erc_is_imported_whichever_comes_first(shared, first):
     code = (

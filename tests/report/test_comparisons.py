@@ -147,6 +147,7 @@ def compare_by_hand(name: str, metric: str, n_resamples: int) -> dict[str, float
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["concat_hard", "cross_attention_peakl"])
 def test_a_comparison_equals_the_statistics_by_hand(out, name):
     found = comparisons.differences(str(out), name, "tensor_mixer_peakl", n_resamples=30)

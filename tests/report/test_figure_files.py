@@ -73,6 +73,7 @@ def draw(grid, out_dir):
     return drawing.draw_all(GridView(rows, grid_results.choose_row(rows), n_resamples=50), out_dir)
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_figure_it_has_input_for(grid, capsys, monkeypatch):
     said = drawing.draw_figures(str(grid), n_resamples=50)
     out = grid / "figures"
@@ -179,6 +180,7 @@ def test_the_width_is_that_of_a_column_where_asked_for(grid, kept):
     assert widths == pytest.approx(dict.fromkeys(widths, 84)) and len(widths) == 8
 
 
+@pytest.mark.slow
 def test_the_page_s_svg_is_made_only_where_asked_for(grid, kept):
     rows = grid_results.load(grid)
     for for_page in (False, True):

@@ -47,6 +47,7 @@ def test_seeds_are_averaged_before_folds_are(rows):
     assert rows["tensor_mixer_peakl"].first_seed()[1].result["seed"] == 7  # the lowest stands for the fold in pictures
 
 
+@pytest.mark.slow
 def test_rows_stand_in_the_paper_s_order_whatever_their_folders_are_called(tmp_path):
     truth = make_truth(0)
     order = [

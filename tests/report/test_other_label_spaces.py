@@ -105,6 +105,7 @@ def test_tables_have_the_columns_of_the_label_space_and_no_nan(grids, name, tmp_
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "missing"),
     [
@@ -129,6 +130,7 @@ def test_every_figure_is_drawn_that_the_labels_allow_and_the_others_say_why_not(
     assert set(kept) == drawn.keys() - missing.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", ["page", "column"])
 @pytest.mark.parametrize("name", SPACES)
 def test_text_of_other_label_spaces_is_legible_and_does_not_overlap(figures, name, width):
@@ -223,6 +225,7 @@ def test_another_corpus_is_one_rater_group():
 
 
 # --- page -------------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_the_page_is_of_the_label_space(page, name):
     space, text = SPACES[name], page(name)

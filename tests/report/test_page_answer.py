@@ -37,6 +37,7 @@ def test_the_answer_names_the_best_row_with_its_interval_the_majority_and_the_ne
     assert "Folds are missing in 1 of 3 rows." in answer.cautions
 
 
+@pytest.mark.slow
 def test_a_difference_that_may_be_none_is_said_so(tmp_path):
     for row in ("concat_hard", "tensor_mixer_peakl"):
         for fold in range(5):

@@ -98,6 +98,7 @@ def grid(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_the_page_has_table_and_figure_where_robustness_was_computed(grid, effects, tmp_path, kept, capsys):
     assert robustness_section(load(grid)) is None
     draw_figures(str(grid), out=str(tmp_path / "figures"), only="robustness")

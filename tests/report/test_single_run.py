@@ -29,6 +29,7 @@ def test_a_run_folder_is_a_grid_of_one_row_and_one_fold(run_dir):
     assert cells.header == ["", "fold 3"] and [state.text for state in cells.rows[0][1]] == ["done (seed 42)"]
 
 
+@pytest.mark.slow
 def test_the_page_of_a_run_says_what_one_fold_can_say_and_changes_nothing_in_its_folder(run_dir, tmp_path):
     before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
     told = build(str(run_dir), out=str(tmp_path / "report"), n_resamples=20)

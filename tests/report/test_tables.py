@@ -189,6 +189,7 @@ def test_the_comparison_table_is_holm_corrected_over_all_its_tests(out, text):
     assert any(c > one["p_bootstrap"] for c, one in zip(corrected["p_bootstrap"], found, strict=True))
 
 
+@pytest.mark.slow
 def test_the_reference_can_be_named_and_must_be_there(out, tmp_path):
     assert "## Against concat_hard," in tables.write_tables(str(out), reference="concat_hard", n_resamples=5)
     tables.write_tables(str(out), n_resamples=200)  # as the other tests expect it
@@ -351,6 +352,7 @@ def test_the_readme_s_published_table_is_the_one_that_is_compared_with():
         assert f"| {' | '.join(cells)} |" in readme
 
 
+@pytest.mark.slow
 def test_the_text_is_table_md_and_names_protocol_and_seeds(out, text):
     tables.write_tables(str(out), n_resamples=200)
     assert (out / "table.md").read_text(encoding="utf-8") == text
@@ -439,6 +441,7 @@ def test_a_sample_corpus_is_named_as_such_wherever_its_figures_stand(tmp_path, t
     assert "ynthetic" not in tables.write_tables(tmp_path / "real", n_resamples=5)
 
 
+@pytest.mark.slow
 def test_the_command_writes_and_prints_the_table(tmp_path):
     for fold in (0, 1):
         write_cell(tmp_path, "concat_hard", fold, table_of("concat_hard", fold))
@@ -537,6 +540,7 @@ def test_with_one_seed_every_figure_is_what_it_was_before_seeds_were_drawn(tmp_p
     assert before != now
 
 
+@pytest.mark.slow
 def test_seeds_that_are_missing_somewhere_are_marked_beside_the_row(tmp_path):
     for row, seeds in (("concat_hard", (42, 43)), ("cross_attention_peakl", (42,)), ("tensor_mixer_peakl", (42, 43))):
         for fold in (0, 1):
@@ -566,6 +570,7 @@ def test_the_question_of_each_p_stands_above_its_column(text):
     )
 
 
+@pytest.mark.slow
 def test_with_the_default_resamples_holm_reaches_one_in_a_thousand(tmp_path):
     for row in SKILL:
         for fold in FOLDS[:3]:

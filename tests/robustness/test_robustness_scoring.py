@@ -161,6 +161,7 @@ class Killed(Exception):
     """Stands for a kill."""
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_command_goes_on_and_scores_no_condition_again(run, out, scored, tmp_path, monkeypatch):
     told = []
     predict = ConditionedModel.predict

@@ -263,6 +263,7 @@ def test_the_synthetic_corpora_s_code_counts_only_where_they_are_trained_on(pack
         assert ("synthetic/voice.py" in identify(composed(*overrides), "data").code) == counts
 
 
+@pytest.mark.slow
 def test_no_module_that_a_run_needs_is_left_out():
     """Whatever a training process imports of this package either counts, or is known to decide nothing."""
     deciding = ", ".join(name.removesuffix(".py").replace("/", ".") for name in code_hashes() if "__init__" not in name)

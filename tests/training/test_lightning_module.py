@@ -130,6 +130,7 @@ def state(checkpoint: dict) -> dict:
 
 
 # --- resuming ---------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["broken_off", "elsewhere"])
 def test_a_resumed_run_equals_one_that_was_never_stopped_bit_by_bit(runs, shared, folder):
     # elsewhere is the default: a run folder's name holds the time
@@ -168,6 +169,7 @@ def test_without_the_reseeding_hook_a_resumed_run_would_differ(runs, monkeypatch
     assert "state_dict" in " ".join(differences(state(runs.last("whole")), state(runs.last("broken_off"))))
 
 
+@pytest.mark.slow
 def test_with_a_fused_optimizer_a_resumed_run_equals_the_whole_one_too(runs):
     two = ("optim.fused=true", "trainer.max_epochs=2")
     runs("fused", *two)
@@ -190,6 +192,7 @@ class CountTests(pl.Callback):
 RISING, FALLING = "callbacks.best.mode=max", "callbacks.best.mode=min"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [RISING, FALLING])
 def test_a_fold_that_was_just_validated_is_not_predicted_again(runs, monkeypatch, mode):
     # selects the last epoch, or the first
@@ -225,6 +228,7 @@ def test_a_run_that_goes_on_after_its_selected_epoch_predicts_the_fold_again(run
     assert counter.n == N_BATCHES
 
 
+@pytest.mark.slow
 def test_a_run_resumed_elsewhere_selects_the_best_of_all_epochs(runs):
     # with learning rates of 0 all epochs are equally good, so the first is selected, which is before the break
     still = [f"optim.lr.{part}=0" for part in ("audio", "text", "fusion", "heads")]

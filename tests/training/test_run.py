@@ -199,6 +199,7 @@ def test_an_experiment_of_the_old_spelling_is_told_the_new_one():
 
 
 # --- overfitting ------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_the_debug_preset_learns_eight_segments_by_heart(corpora, cache_dir, tmp_path):
     data = ["synthetic=null", f"dataset.root={corpora}", f"dataset.cache_dir={cache_dir}"]
     done = run_program("train.py", "experiment=demo", "debug=overfit", *data, f"hydra.run.dir={tmp_path}")

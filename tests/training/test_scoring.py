@@ -106,6 +106,7 @@ def complaint(capsys, *arguments: str) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_checkpoint_can_be_named_and_a_missing_one_is_an_error_that_names_those_there(
     unchanged, capsys, tmp_path
 ):

@@ -46,6 +46,7 @@ def run(root, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_the_encoder_of_signals_knows_mean_and_deviation_of_the_training_segments(run, root):
     model = load_model(run("concat_3", "dataset.signals=features", "model.modality_dropout=0.2") / "model").model
     read_source.cache_clear()
