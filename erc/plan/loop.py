@@ -93,7 +93,7 @@ def loop_seconds(config: dict[str, Any], parts: dict[str, Any], modalities: tupl
 def _seconds_of_batch(
     config: dict[str, Any], parts: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace, length: int
 ) -> float:
-    rows, collate = _rows_and_collator(config, modalities, space, length)
+    rows, collate = _rows_and_collator(config, space, length)
     fusion: Any = type("_StubOfThese", (_StubFusion,), {"modalities": modalities})
     model = EmotionModel(dict.fromkeys(modalities, _Stub), fusion, space)
     stamps: list[float] = []
@@ -117,20 +117,21 @@ def _seconds_of_batch(
     return (stamps[-1] - stamps[N_WARM]) / (len(stamps) - 1 - N_WARM)
 
 
-def _rows_and_collator(
-    config: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace, length: int
-) -> tuple[Any, Collator]:
-    """Rows of one batch, all of them so long, and what makes the batch of them."""
+def _rows_and_collator(config: dict[str, Any], space: LabelSpace, length: int) -> tuple[Any, Collator]:
+    """Rows of one batch, all of them so long, and what makes the batch of them.
+
+    As in training, the batch holds every modality of the data, also those that the fusion does not read.
+    """
     options, signals = config["dataloader"]["collate"], config["dataset"].get("signals")
-    feature_extractor: Any = load_feature_extractor("tiny") if "audio" in modalities else None
+    feature_extractor: Any = load_feature_extractor("tiny")
     collate = Collator(
         feature_extractor,
-        load_tokenizer("tiny") if "text" in modalities else None,
+        load_tokenizer("tiny"),
         space,
         "soft",
         options["max_samples"],
         options["max_tokens"],
-        signals=signals,  # as in training, also where the fusion does not read them
+        signals=signals,
     )
     rng = np.random.default_rng(0)
     return [

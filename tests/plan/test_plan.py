@@ -376,13 +376,15 @@ def test_where_the_corpus_is_not_there_a_sequence_begins_ten_seconds_before_its_
     assert "bio-signals" not in published_data("kemdy19").source
 
 
-def test_the_loop_makes_the_batchs_signals_for_every_fusion(asked_with_signals):
+def test_the_batch_of_the_loop_holds_what_that_of_training_holds(asked_with_signals, asked):
     config = asked_with_signals.config
-    for modalities in (("signals",), ("audio", "text")):
-        rows, collate = _rows_and_collator(config, modalities, KEMD, 48_000)
-        signals = collate(rows)["inputs"]["signals"]
-        shape = (16, 11) if config["dataset"]["signals"] == "features" else (16, 41, 3)
-        assert signals["values"].shape == shape and signals["mask"].all()
+    rows, collate = _rows_and_collator(config, KEMD, 48_000)
+    inputs = collate(rows)["inputs"]
+    assert set(inputs) == {"audio", "text", "signals"}
+    shape = (16, 11) if config["dataset"]["signals"] == "features" else (16, 41, 3)
+    assert inputs["signals"]["values"].shape == shape and inputs["signals"]["mask"].all()
+    rows, collate = _rows_and_collator(asked.config, KEMD, 48_000)
+    assert set(collate(rows)["inputs"]) == {"audio", "text"}
 
 
 def test_a_corpus_that_lacks_its_files_of_signals_is_not_taken_for_one_that_is_not_there(options):
