@@ -164,9 +164,9 @@ def step_at_paper_size(seconds: float, batch_size: int = 4, length: float = 4.0,
     depths, both = planner.depths("configured"), ("audio", "text")
     weights = weights_of(depths, planner.models["tensor_mixer"])
     n_samples = round(16_000 * length)
-    batch = Batches(np.array([batch_size]), np.array([n_samples]), np.array([n_tokens]))
+    batch = Batches(np.array([batch_size]), np.array([n_samples]), np.array([n_tokens]), np.array([1]))
     step = cost_of(batch, depths, "tensor_mixer", both, plan, True).seconds + plan.optimizer * weights.trained
-    kept = activation_bytes(n_samples, n_tokens, batch_size, depths, "tensor_mixer", both, plan)
+    kept = float(activation_bytes(batch, depths, "tensor_mixer", both, plan)[0])
     memory = memory_bytes(weights, kept, plan) / 1e9
     del planner
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:

@@ -100,6 +100,7 @@ from .signal_files import (
     read_recording as read_recording,
     signal_path as signal_path,
 )
+from .signal_sequences import SEQUENCE_RATE as SEQUENCE_RATE, SEQUENCE_SECONDS as SEQUENCE_SECONDS
 from .sound_cuts import (
     END_TOLERANCE as END_TOLERANCE,
     Cut as Cut,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from erc.datasets import HF_KEMD, without_specials
 from erc.model import load_tokenizer
 from erc.plan.asked_for import Asked, modalities_of, output_folder
 from erc.plan.cards import CARDS, MEMORY_SIZES
@@ -82,15 +83,17 @@ def find_data(config: dict[str, Any], parts: dict[str, Any]) -> Data:
     is KEMD, the published durations are taken.
 
     Raises:
-        FileNotFoundError: Another corpus than KEMD is not there.
+        FileNotFoundError: Another corpus than KEMD is not there, or KEMD is there and lacks files.
     """
+    options = config["dataset"]
     write_missing_corpora(parts["synthetic"])
     try:
         train, _, reported = make_views(parts["dataset"], config)
     except FileNotFoundError:
-        if not config["dataset"]["_target_"].endswith("HF_KEMD"):
+        is_absent = options["_target_"].endswith("HF_KEMD") and HF_KEMD.complaints(without_specials(options))
+        if not is_absent:
             raise
-        return published_data(config["dataset"]["dataset_name"])
+        return published_data(options["dataset_name"], options.get("signals"))
     text = config["encoders"].get("text", {})
     try:
         tokenizer = load_tokenizer(text["name"], text["revision"]) if text else None
@@ -131,14 +134,13 @@ class Planner:
             products: Operations a second of a matrix product, by precision.
         """
         space = self.data.label_space
-        loops = {
-            name: loop_seconds(self.config, self.parts, modalities_of(node), space)
-            for name, node in self.asked.fusions.items()
-        }
+        read = {name: modalities_of(node) for name, node in self.asked.fusions.items()}
+        timed = {one: loop_seconds(self.config, self.parts, one, space) for one in dict.fromkeys(read.values())}
         reading = self.data.reading_seconds * self.config["dataloader"]["batch_size"]
-        loops = {name: one._replace(constant=one.constant + reading) for name, one in loops.items()}
+        loops = {name: timed[one]._replace(constant=timed[one].constant + reading) for name, one in read.items()}
         process_bytes = 1024 * _resident_kib()  # behind a training of nothing, for which every library was loaded
-        points = points_of(self.config, self.built, self.models, self.device)
+        most_steps = max(int(one.steps.max()) for one in [*self.train, self.valid])
+        points = points_of(self.config, self.built, self.models, most_steps, self.device)
         writing = writing_seconds(output_folder(self.config))
         weight = optimizer_seconds(self.parts["optim"], self.models[self.asked.fusion], self.device)
         per_precision = max(0.0, self.seconds - OTHER_SECONDS) / len(products)
@@ -226,7 +228,9 @@ class Planner:
             n_all, n_valid = (len(self.data.train.samples) + len(self.data.valid.samples)), self.valid.sizes.sum()
             once = float(below_once(self.valid, depths, fusion, modalities, measured).seconds * n_all / n_valid)
         kept, in_training = disk_bytes(weights)
-        activations = max(self._activations(one, depths, fusion, modalities, measured) for one in self.train)
+        activations = max(
+            float(activation_bytes(one, depths, fusion, modalities, measured).max()) for one in self.train
+        )
         return {
             "fusion": fusion,
             "epoch_seconds": epoch,
@@ -248,13 +252,6 @@ class Planner:
             "trained_weights": weights.trained,
         }
 
-    def _activations(
-        self, batches: Batches, depths: dict[str, Depth], fusion: str, modalities: tuple[str, ...], measured: Measured
-    ) -> float:
-        at = int(np.argmax(batches.sizes * batches.samples))
-        sizes, samples, tokens = (int(values[at]) for values in batches)
-        return activation_bytes(samples, tokens, sizes, depths, fusion, modalities, measured)
-
     def _cards(
         self, precision: str, run: dict[str, Any], rows: list[dict[str, Any]], measured: Measured
     ) -> list[dict[str, Any]]:
@@ -275,11 +272,9 @@ class Planner:
         self, depths: dict[str, Depth], modalities: tuple[str, ...], measured: Measured, weights: Weights
     ) -> dict[str, int]:
         """Segments a batch that fit a card, by its gigabytes; 0 where not one does."""
-        samples = max(int(one.samples.max()) for one in self.train)
-        tokens = max(int(one.tokens.max()) for one in self.train)
-        kept = [
-            activation_bytes(samples, tokens, size, depths, self.asked.fusion, modalities, measured) for size in (1, 2)
-        ]
+        longest = (np.full(2, max(values.max() for values in lengths)) for lengths in zip(*self.train, strict=True))
+        batches = Batches(*longest)._replace(sizes=np.array([1, 2]))
+        kept = activation_bytes(batches, depths, self.asked.fusion, modalities, measured)
         each = kept[1] - kept[0]
         held = fixed_bytes(weights, measured._replace(is_gpu=True))
         found = {}

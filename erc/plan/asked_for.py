@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from erc.configuration import compose_run
-from erc.grid import CONFIG, TABLE_ROWS, rows_of
+from erc.grid import CONFIG, SIGNAL_ROWS, TABLE_ROWS, rows_of
 
 
 class Asked(NamedTuple):
@@ -42,24 +42,27 @@ def asked_for(overrides: list[str], rows: str | None) -> Asked:
 
     Args:
         overrides: Options of train.py.
-        rows: Rows of the grid joined by commas; None for the paper's nine.
+        rows: Rows of the grid joined by commas; None for the usual ones.
 
     Raises:
         FileNotFoundError: The package runs from elsewhere than a clone.
-        ValueError: An option does not fit, or a row is not known.
+        ValueError: An option does not fit, a row is not known, or a fusion reads bio-signals and the data have none.
     """
     if not (CONFIG / "train.yaml").is_file():
         raise FileNotFoundError(
             f"Planning needs the options of training: expected {CONFIG / 'train.yaml'}, it is not there. Run it from a clone."
         )
     config, choices = compose_run(overrides, CONFIG)
-    asked = Asked(config, choices["fusion"], TABLE_ROWS if rows is None else tuple(filter(None, rows.split(","))), {})
+    named = usual_rows(config["dataset"]) if rows is None else tuple(filter(None, rows.split(",")))
+    asked = Asked(config, choices["fusion"], named, {})
     known = rows_of(asked.size)
     unknown = [row for row in asked.rows if row not in known]
     if unknown or not asked.rows:
         raise ValueError(
             f"Rows must be known: expected some of {', '.join(known)}, got {', '.join(unknown) or 'none'}."
         )
+    from erc.training import check_signals  # heavy, so it comes late
+
     others = [one for one in overrides if not one.startswith("fusion=")]
     names = dict.fromkeys([asked.fusion, *map(asked.fusion_of, asked.rows)])
     for name in names:
@@ -67,10 +70,13 @@ def asked_for(overrides: list[str], rows: str | None) -> Asked:
         if not str(node["fusion"]["_target_"]).startswith("erc.model.fusion."):
             raise ValueError(f"Only a network can be planned: expected a fusion, got {name}, which trains no network.")
         asked.fusions[name] = node["fusion"]
-    of_signals = [name for name, node in asked.fusions.items() if "signals" in modalities_of(node)]
-    if of_signals:
-        raise ValueError(f"Planned are fusions of audio and text: got {', '.join(of_signals)}, which read bio-signals.")
+        check_signals(modalities_of(node["fusion"]), node["dataset"])
     return asked
+
+
+def usual_rows(dataset: dict[str, Any]) -> tuple[str, ...]:
+    """The paper's nine rows; where the data have bio-signals, the nine that tell what these add."""
+    return SIGNAL_ROWS if dataset.get("signals") else TABLE_ROWS
 
 
 def modalities_of(fusion: dict[str, Any]) -> tuple[str, ...]:

@@ -18,12 +18,13 @@ def plan(*overrides: str, rows: str | None = None, seconds: float = 60, json: st
 
     Args:
         *overrides: Options of train.py.
-        rows: Rows of the grid joined by commas; left out, the paper's nine on every fold.
+        rows: Rows of the grid joined by commas; left out, the paper's nine on every fold, or, with dataset.signals, the nine with
+            and without bio-signals.
         seconds: For the measurement; a slow machine takes longer.
         json: File for all of it as JSON.
 
     Raises:
-        ValueError: An option is not one of train.py, or a row is not known.
+        ValueError: An option is not one of train.py, a row is not known, or a fusion reads bio-signals and the data have none.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= 3600:
         raise ValueError(f"seconds must be a number from 1 to 3,600: got {seconds!r}.")

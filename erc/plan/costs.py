@@ -1,7 +1,8 @@
 """Measured pieces and the batches of a run -> seconds, operations, memory and disk of a cell.
 
 Convention: an encoder's cost is a constant a call plus a part that grows with segments x padded length; a fusion's grows with
-the segments. Seconds are of one process; bytes are 8 bits; a GB is 10^9 bytes.
+the segments, and so does that of an encoder whose input has one length (features of bio-signals). Seconds are of one process;
+bytes are 8 bits; a GB is 10^9 bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Measured(NamedTuple):
 
     points: Points
     curves: dict[str, Curve]
-    """``audio``, ``text`` (without layers), ``audio layers``, ``text layers`` (one layer), and each fusion."""
+    """``audio``, ``text``, ``signals`` (without layers), ``audio layers``, ``text layers`` (one layer), and each fusion."""
     recomputed: dict[str, float]
     """Bytes a measured batch that one layer keeps while its activations are computed again, by modality."""
     loop: Line
@@ -100,16 +101,13 @@ def cost_of(
     seconds = float(measured.loop.at(batches.samples).sum())
     operations = 0.0
     for name in modalities:
-        lengths = batches.samples if name == "audio" else batches.tokens
         for curve, is_trained, factor in _calls(name, depths[name], measured, training):
             kinds = ("train", "train_operations") if is_trained else ("forward", "forward_operations")
-            found = [_at(getattr(curve, kind), name, lengths, batches.sizes, measured.points) for kind in kinds]
+            found = [_at(getattr(curve, kind), name, batches, measured.points) for kind in kinds]
             seconds, operations = seconds + factor * float(found[0].sum()), operations + factor * float(found[1].sum())
     curve = measured.curves[fusion]
     kinds = ("train", "train_operations") if training else ("forward", "forward_operations")
-    axis = "audio" if "audio" in modalities else "text"
-    lengths = batches.samples if axis == "audio" else batches.tokens
-    found = [_fused(getattr(curve, kind), axis, lengths, batches.sizes, measured.points) for kind in kinds]
+    found = [_fused(getattr(curve, kind), _axis(modalities), batches, measured.points) for kind in kinds]
     return Sum(seconds + float(found[0].sum()), operations + float(found[1].sum()))
 
 
@@ -144,43 +142,40 @@ def below_once(
     return Sum(ways[0].seconds - ways[1].seconds, ways[0].operations - ways[1].operations)
 
 
-def _at(values: np.ndarray, axis: str, lengths: Any, sizes: Any, points: Points) -> np.ndarray:
-    """An encoder's cost at lengths (N,) and batch sizes (N,); see the convention above."""
-    short, long = points.samples if axis == "audio" else points.tokens
-    slope = (values[1] - values[0]) / (long - short)
+def _axis(modalities: tuple[str, ...]) -> str:
+    """The modality with whose length a fusion's cost grows: audio, or the only one."""
+    return "audio" if "audio" in modalities else modalities[0]
+
+
+def _at(values: np.ndarray, axis: str, batches: Batches, points: Points) -> np.ndarray:
+    """An encoder's cost of each batch (N,); see the convention above."""
+    short, long = points.lengths(axis)
+    slope = (values[1] - values[0]) / (long - short) if long > short else 0.0
     constant = values[0] - slope * short
-    if constant < 0:  # it grows faster than the length; at the longer length it must be what was measured there
+    if constant < 0 or long == short:  # it grows faster than the length, or has one: it is right where it was measured
         slope, constant = values[1] / long, 0.0
-    return np.maximum(0.0, constant + slope * lengths * sizes / points.n_segments)
+    return np.maximum(0.0, constant + slope * batches.lengths(axis) * batches.sizes / points.n_segments)
 
 
-def _fused(values: np.ndarray, axis: str, lengths: Any, sizes: Any, points: Points) -> np.ndarray:
-    short, long = points.samples if axis == "audio" else points.tokens
-    slope = (values[1] - values[0]) / (long - short)
-    return np.maximum(0.0, values[0] + slope * (lengths - short)) * sizes / points.n_fused
+def _fused(values: np.ndarray, axis: str, batches: Batches, points: Points) -> np.ndarray:
+    short, long = points.lengths(axis)
+    slope = (values[1] - values[0]) / (long - short) if long > short else 0.0
+    return np.maximum(0.0, values[0] + slope * (batches.lengths(axis) - short)) * batches.sizes / points.n_fused
 
 
 def activation_bytes(
-    samples: int,
-    tokens: int,
-    size: int,
-    depths: dict[str, Depth],
-    fusion: str,
-    modalities: tuple[str, ...],
-    measured: Measured,
-) -> float:
-    """Bytes that a batch keeps for its backward pass, and what that pass needs at a time."""
-    total, largest = 0.0, 0.0
+    batches: Batches, depths: dict[str, Depth], fusion: str, modalities: tuple[str, ...], measured: Measured
+) -> np.ndarray:
+    """(N,) bytes that each batch keeps for its backward pass, and what that pass needs at a time."""
+    total, largest = np.zeros(len(batches.sizes)), np.zeros(len(batches.sizes))
     for name in modalities:
-        length = samples if name == "audio" else tokens
         for curve, is_trained, factor in _calls(name, depths[name], measured, training=True):
             if is_trained and factor:
-                total += factor * float(_at(curve.kept, name, length, size, measured.points))
-                largest = max(largest, float(_at(curve.largest, name, length, size, measured.points)))
+                total += factor * _at(curve.kept, name, batches, measured.points)
+                largest = np.maximum(largest, _at(curve.largest, name, batches, measured.points))
         if _n_trained(depths[name]):
-            total += measured.recomputed.get(name, 0.0) * size / measured.points.n_segments
-    axis, length = ("audio", samples) if "audio" in modalities else ("text", tokens)
-    total += float(_fused(measured.curves[fusion].kept, axis, length, size, measured.points))
+            total += measured.recomputed.get(name, 0.0) * batches.sizes / measured.points.n_segments
+    total += _fused(measured.curves[fusion].kept, _axis(modalities), batches, measured.points)
     return total + EXTRA_LARGEST * largest
 
 

@@ -1,7 +1,7 @@
 """How long the segments are, and the batches that training makes of them.
 
 Comes in: the corpus of a configuration, or, where it is not there, the published durations of KEMDy19 and KEMDy20. Goes out:
-for each batch the number of segments, and the length to which they are padded.
+for each batch the number of segments, and the length to which each modality is padded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from erc.data import KEMD, N_FOLDS, SAMPLE_RATE, LengthBucketSampler
+from erc.data import (
+    COLUMN_OF,
+    KEMD,
+    N_FOLDS,
+    SAMPLE_RATE,
+    SEQUENCE_RATE,
+    SEQUENCE_SECONDS,
+    SIGNALS,
+    LengthBucketSampler,
+    SignalForm,
+)
 from erc.labels import LabelSpace
 
 SECONDS_19: dict[float, float] = {
@@ -56,6 +66,8 @@ class Lengths(NamedTuple):
 
     samples: np.ndarray
     tokens: np.ndarray
+    steps: np.ndarray
+    """Of the bio-signals; 1 where they are features, or none."""
 
 
 class Data(NamedTuple):
@@ -80,6 +92,12 @@ class Batches(NamedTuple):
     samples: np.ndarray
     """To which the audio is padded."""
     tokens: np.ndarray
+    steps: np.ndarray
+    """To which the bio-signals are padded."""
+
+    def lengths(self, modality: str) -> np.ndarray:
+        """To which a modality is padded."""
+        return {"audio": self.samples, "text": self.tokens, "signals": self.steps}[modality]
 
 
 def data_of(views: tuple[Any, Any], tokenizer: Any) -> Data:
@@ -89,9 +107,12 @@ def data_of(views: tuple[Any, Any], tokenizer: Any) -> Data:
         views: Training and reported segments (``erc.training.make_views``).
         tokenizer: The text encoder's own; None where it is not there: tokens are then counted by characters.
     """
-    train, valid = (Lengths(view.ds.with_format("numpy")["n_samples"][:], _tokens(view, tokenizer)) for view in views)
+    train, valid = (
+        Lengths(view.ds.with_format("numpy")["n_samples"][:], _tokens(view, tokenizer), _steps(view)) for view in views
+    )
     n_samples = train.samples.sum() + valid.samples.sum()
     source = f"{', '.join(sorted(set(views[0].ds['corpus'])))}: every segment"
+    source += f"; bio-signals as {views[0].signals}" if views[0].signals else ""
     source += "" if tokenizer is not None else "; tokens by characters, the tokenizer is not here"
     reading = _reading_seconds(views[0])
     return Data(train, valid, views[0].n_folds, views[0].label_space, source, int(2 * n_samples), reading)
@@ -114,11 +135,29 @@ def _tokens(view: Any, tokenizer: Any) -> np.ndarray:
     return np.array([len(ids) for ids in tokenizer(texts)["input_ids"]])
 
 
-def published_data(dataset_name: str) -> Data:
+def _steps(view: Any) -> np.ndarray:
+    if view.signals != "sequence":
+        return np.ones(len(view), dtype=int)
+    return np.array([len(row) // len(SIGNALS) for row in view.ds.with_format("numpy")[COLUMN_OF["sequence"]][:]])
+
+
+def steps_of(samples: np.ndarray, signals: SignalForm | None) -> np.ndarray:
+    """Steps of the bio-signals of segments of so many samples, uncut, in a dialogue that has begun long before.
+
+    A segment that lacks signals, or that is among the first of its dialogue, has fewer.
+    """
+    if signals != "sequence":
+        return np.ones(len(samples), dtype=int)
+    seconds = np.maximum(samples / SAMPLE_RATE, SEQUENCE_SECONDS)
+    return 1 + (SEQUENCE_RATE * seconds).astype(int)
+
+
+def published_data(dataset_name: str, signals: SignalForm | None = None) -> Data:
     """The published durations of KEMDy19 and KEMDy20, a fifth of the segments held out.
 
     Args:
         dataset_name: ``kemdy19``, ``kemdy20`` or ``kemdy19-kemdy20``.
+        signals: Form of the bio-signals, which every segment is taken to have; None for none.
     """
     names = [name for name in SEGMENTS if name in dataset_name.split("-")]
     seconds = np.concatenate([_drawn(*SEGMENTS[name]) for name in names])
@@ -126,8 +165,10 @@ def published_data(dataset_name: str) -> Data:
     tokens = 2 + np.round(TOKENS_A_SECOND * seconds).astype(int)
     order = np.random.default_rng(0).permutation(len(samples))
     held, rest = np.split(order, [len(order) // N_FOLDS])
-    train, valid = (Lengths(samples[one], tokens[one]) for one in (rest, held))
+    steps = steps_of(samples, signals)
+    train, valid = (Lengths(samples[one], tokens[one], steps[one]) for one in (rest, held))
     source = f"{' and '.join(names)} as published ({len(order):,} segments), since the corpus is not here"
+    source += f"; every segment is taken to have bio-signals, as {signals}" if signals else ""
     return Data(train, valid, N_FOLDS, KEMD, source, int(2 * samples.sum()))
 
 
@@ -159,10 +200,12 @@ def batches_of(lengths: Lengths, config: dict[str, Any], epoch: int, is_training
         n_processes=n_processes(config),
     )
     batches = [np.asarray(batch) for batch in sampler]
+    steps = lengths.steps.clip(min=1)  # a batch without any signal is padded to one step
     return Batches(
         np.array([len(batch) for batch in batches]),
         np.array([samples[batch].max() for batch in batches]),
         np.array([tokens[batch].max() for batch in batches]),
+        np.array([steps[batch].max() for batch in batches]),
     )
 
 

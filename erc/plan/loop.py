@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import statistics
 import tempfile
 import time
@@ -16,10 +15,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from erc.data import Collator
+from erc.data import COLUMN_OF, FEATURES, SIGNALS, Collator, SignalForm
 from erc.labels import LabelSpace
 from erc.model import EmotionModel, Encoder, load_feature_extractor, load_tokenizer
-from erc.model.fusion import AudioOnly, Concat, TextOnly
+from erc.plan.lengths import steps_of
 from erc.plan.timing import interleaved
 from erc.training import AtomicCheckpointIO, EmotionModule
 
@@ -58,7 +57,22 @@ class _Stub(Encoder):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """A sequence of one step."""
-        return self.weight.expand(len(values), 1, self.dim), mask[:, :1]
+        return self.weight.expand(len(values), 1, self.dim), mask[:, :1].flatten(start_dim=1).any(dim=1, keepdim=True)
+
+
+class _StubFusion(nn.Module):
+    """A fusion that costs next to nothing."""
+
+    modalities: tuple[str, ...]
+    dim = 4
+
+    def __init__(self, dims: dict[str, int]) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(sum(dims.values()), self.dim)
+
+    def forward(self, sequences: dict[str, torch.Tensor], masks: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The first step of each modality -> (B, dim)."""
+        return self.hidden(torch.cat([one[:, 0] for one in sequences.values()], dim=1))
 
 
 def loop_seconds(config: dict[str, Any], parts: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace) -> Line:
@@ -79,28 +93,16 @@ def loop_seconds(config: dict[str, Any], parts: dict[str, Any], modalities: tupl
 def _seconds_of_batch(
     config: dict[str, Any], parts: dict[str, Any], modalities: tuple[str, ...], space: LabelSpace, length: int
 ) -> float:
-    size, collate_options = config["dataloader"]["batch_size"], config["dataloader"]["collate"]
-    feature_extractor: Any = load_feature_extractor("tiny") if "audio" in modalities else None
-    collate = Collator(
-        feature_extractor,
-        load_tokenizer("tiny") if "text" in modalities else None,
-        space,
-        "soft",
-        collate_options["max_samples"],
-        collate_options["max_tokens"],
-    )
-    rng = np.random.default_rng(0)
-    rows: Any = [_row(rng, length, space, f"segment{i}") for i in range(size)]
-    fusion: Any = Concat if len(modalities) > 1 else AudioOnly if "audio" in modalities else TextOnly
-    small = functools.partial(fusion, projection_dim=4, hidden_dim=4)
-    model = EmotionModel(dict.fromkeys(modalities, _Stub), small, space)
+    rows, collate = _rows_and_collator(config, space, length)
+    fusion: Any = type("_StubOfThese", (_StubFusion,), {"modalities": modalities})
+    model = EmotionModel(dict.fromkeys(modalities, _Stub), fusion, space)
     stamps: list[float] = []
 
     def stamped(chosen: list[dict]) -> Any:
         stamps.append(time.perf_counter())
         return collate(chosen)
 
-    loader: Any = DataLoader(rows, batch_sampler=[list(range(size))] * N_BATCHES, collate_fn=stamped)
+    loader: Any = DataLoader(rows, batch_sampler=[list(range(len(rows)))] * N_BATCHES, collate_fn=stamped)
     module = EmotionModule(
         model, parts["loss"], lambda one: torch.optim.AdamW(one.parameters()), lambda *_, **__: None, 0
     )
@@ -115,11 +117,39 @@ def _seconds_of_batch(
     return (stamps[-1] - stamps[N_WARM]) / (len(stamps) - 1 - N_WARM)
 
 
-def _row(rng: np.random.Generator, length: int, space: LabelSpace, name: str) -> dict[str, Any]:
+def _rows_and_collator(config: dict[str, Any], space: LabelSpace, length: int) -> tuple[Any, Collator]:
+    """Rows of one batch, all of them so long, and what makes the batch of them.
+
+    As in training, the batch holds every modality of the data, also those that the fusion does not read.
+    """
+    options, signals = config["dataloader"]["collate"], config["dataset"].get("signals")
+    feature_extractor: Any = load_feature_extractor("tiny")
+    collate = Collator(
+        feature_extractor,
+        load_tokenizer("tiny"),
+        space,
+        "soft",
+        options["max_samples"],
+        options["max_tokens"],
+        signals=signals,
+    )
+    rng = np.random.default_rng(0)
+    return [
+        _row(rng, length, space, f"segment{i}", signals) for i in range(config["dataloader"]["batch_size"])
+    ], collate
+
+
+def _row(
+    rng: np.random.Generator, length: int, space: LabelSpace, name: str, signals: SignalForm | None
+) -> dict[str, Any]:
     votes = np.zeros(space.n_emotions, dtype=np.int64)
     votes[0] = 1
     waveform = rng.integers(-3000, 3000, length).astype(np.int16)
     row = {"segment_id": name, "waveform": waveform, "transcript": "정말 행복해 " * 4, "votes": votes}
+    if signals is not None:
+        n_steps = int(steps_of(np.array([length]), signals)[0])
+        n_values = len(FEATURES) if signals == "features" else n_steps * len(SIGNALS)
+        row[COLUMN_OF[signals]] = rng.normal(size=n_values).astype(np.float32)
     return row | {"hard_label": 0, "is_tied": False} | dict.fromkeys(space.dimensions, 3.0)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from erc.data import SAMPLE_RATE
+from erc.data import FEATURES, SAMPLE_RATE, SIGNALS
 from erc.plan.model import Built, build_model
 from erc.plan.timing import interleaved, kept_bytes, operations, synchronize
 
@@ -77,14 +77,31 @@ class Points(NamedTuple):
     """Of a fusion, whose cost grows with the number of segments and hardly with their length."""
     samples: tuple[int, int]
     tokens: tuple[int, int]
+    steps: tuple[int, int]
+    """Of the bio-signals; features have one length, so these may be alike."""
+
+    def lengths(self, modality: str) -> tuple[int, int]:
+        """The two lengths of a modality."""
+        return {"audio": self.samples, "text": self.tokens, "signals": self.steps}[modality]
 
 
-def points_of(config: dict[str, Any], built: dict[str, Built], models: dict[str, Any], device: torch.device) -> Points:
-    """The two lengths of a configuration, and how many segments at once this machine measures in time."""
+def points_of(
+    config: dict[str, Any], built: dict[str, Built], models: dict[str, Any], most_steps: int, device: torch.device
+) -> Points:
+    """The two lengths of a configuration, and how many segments at once this machine measures in time.
+
+    Args:
+        config: Plain values of the run.
+        built: Encoders by modality.
+        models: Models by the name of their fusion.
+        most_steps: Of the longest bio-signals; no option cuts them.
+        device: Where the encoders are.
+    """
     collate, size = config["dataloader"]["collate"], config["dataloader"]["batch_size"]
     samples = max(SAMPLE_RATE // 10, round(SHORT * collate["max_samples"])), collate["max_samples"]
     tokens = max(3, round(SHORT * collate["max_tokens"])), max(4, collate["max_tokens"])
-    one = Points(1, 1, samples, tokens)
+    steps = max(1, round(SHORT * most_steps)), most_steps
+    one = Points(1, 1, samples, tokens, steps)
     seconds = {"encoders": 1e-9, "fusions": 1e-9}
     for name, piece in pieces_of(built, models, one, device, torch.float32).items():
         step = _training(piece, 1, device, torch.float32)
@@ -95,13 +112,13 @@ def points_of(config: dict[str, Any], built: dict[str, Built], models: dict[str,
         kind = "fusions" if name in models else "encoders"
         seconds[kind] = max(seconds[kind], time.perf_counter() - begun)
     n_segments, n_fused = (int(min(size, max(1, SLOW_SECONDS // taken))) for taken in seconds.values())
-    return Points(n_segments, min(n_fused, MOST_FUSED), samples, tokens)
+    return Points(n_segments, min(n_fused, MOST_FUSED), samples, tokens, steps)
 
 
 def pieces_of(
     built: dict[str, Built], models: dict[str, Any], points: Points, device: torch.device, dtype: torch.dtype
 ) -> dict[str, Piece]:
-    """Pieces by name: ``audio`` and ``text`` without layers, ``audio layers``, ``text layers``, and each fusion.
+    """Pieces by name: ``audio``, ``text`` and ``signals`` without layers, ``audio layers``, ``text layers``, and each fusion.
 
     Args:
         built: Encoders by modality.
@@ -160,13 +177,17 @@ def _encoded(encoder: nn.Module, inputs: list[tuple[Any, Any]], index: int) -> t
 
 
 def _inputs(modality: str, one: Built, points: Points, index: int, device: torch.device) -> tuple[Any, Any]:
+    size = (points.n_segments, points.lengths(modality)[index])
+    mask = _mask(*size, device)
     if modality == "audio":
-        size = (points.n_segments, points.samples[index])
-        values = torch.randn(*size, device=device)
-    else:
-        size = (points.n_segments, points.tokens[index])
-        values = torch.randint(5, one.encoder.model.config.vocab_size, size, device=device)
-    return values, _mask(*size, device)
+        return torch.randn(*size, device=device), mask
+    if modality == "text":
+        return torch.randint(5, one.encoder.model.config.vocab_size, size, device=device), mask
+    if one.encoder.form == "features":
+        values = torch.randn(points.n_segments, len(FEATURES), device=device)
+        return values, torch.ones_like(values, dtype=torch.bool)
+    values = torch.randn(*size, len(SIGNALS), device=device)
+    return values, mask.unsqueeze(-1).expand_as(values)
 
 
 def _mask(n_segments: int, length: int, device: torch.device) -> torch.Tensor:

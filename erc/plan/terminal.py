@@ -40,13 +40,16 @@ def gigabytes(n_bytes: float) -> str:
 def _facts(found: dict[str, Any], batch_size: int) -> list[str]:
     machine, data, cell = found["machine"], found["data"], found["settings"][0]["cell"]
     rates = ", ".join(f"{name} {rate / 1e9:,.0f}" for name, rate in machine["product_operations_a_second"].items())
-    sizes = ", ".join(f"{name} {n} layers ({machine['encoders'][name]})" for name, n in machine["layers"].items() if n)
+    encoders = ", ".join(
+        f"{name} {n} layers ({machine['encoders'][name]})" if n else f"{name} ({machine['encoders'][name]})"
+        for name, n in machine["layers"].items()
+    )
     return [
         f"Machine: {machine['device']}, {machine['threads']} threads; matrix products: {rates} GFLOP/s.",
         f"Data: {data['source']}. {data['training_segments']:,} training and {data['reported_segments']:,} reported "
         f"segments; {data['mean_seconds']:.1f} s on average after the cut; in batches of {batch_size}, "
         f"{data['real_share_of_samples']:.0%} of the samples are real and the rest is padding.",
-        f"Model: {cell['fusion']}, {cell['weights'] / 1e6:,.1f} million weights. Encoders: {sizes or 'no pre-trained ones'}.",
+        f"Model: {cell['fusion']}, {cell['weights'] / 1e6:,.1f} million weights. Encoders: {encoders}.",
         "",
     ]
 

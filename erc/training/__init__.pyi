@@ -1,5 +1,6 @@
 from .allocator import keep_freed_memory as keep_freed_memory
 from .assembly import (
+    check_signals as check_signals,
     load_processors as load_processors,
     make_views as make_views,
     write_missing_corpora as write_missing_corpora,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,12 +159,16 @@ def check_lengths(model: EmotionModel, max_tokens: int) -> None:
         )
 
 
-def check_signals(parts: dict, config: dict) -> None:
-    """Raises ValueError if the fusion reads bio-signals and the data set is to have none."""
-    modalities = getattr(getattr(parts["fusion"], "func", None), "modalities", ())
-    if "signals" not in modalities or config["dataset"].get("signals"):
+def check_signals(modalities: Iterable[str], dataset: dict) -> None:
+    """Raises ValueError if the fusion reads bio-signals and the data set is to have none.
+
+    Args:
+        modalities: What the fusion reads.
+        dataset: Options of the data set, as plain values.
+    """
+    if "signals" not in modalities or dataset.get("signals"):
         return
-    has_option = "signals" in config["dataset"]
+    has_option = "signals" in dataset
     advice = "dataset.signals=features or dataset.signals=sequence" if has_option else "dataset=kemdy, which has them"
     raise ValueError(
         f"A fusion that reads bio-signals needs them in the data: expected {advice}, got a data set without. Set that, or "

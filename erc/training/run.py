@@ -113,7 +113,7 @@ def _train(parts: dict, names: dict[str, str], config: dict) -> dict | None:
     write_missing_corpora(parts["synthetic"])
     # first what fails fast: a data set may take many minutes to build
     classical = make_classical(parts, config)
-    check_signals(parts, config)
+    check_signals(getattr(getattr(parts["fusion"], "func", None), "modalities", ()), config["dataset"])
     processors = load_processors(config) if classical is None else {}
     train, valid, test = make_views(parts["dataset"], config)
     identity = identify(config, train.fingerprint)

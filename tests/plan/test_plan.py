@@ -9,15 +9,19 @@ import pytest
 import torch
 from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2Model
 
-from erc.data import KEMD
+from erc.data import KEMD, InputCollator
 from erc.model import EmotionModel, TextEncoder, encoder_config
 from erc.plan import answer as answers, asked_for, plan, plan_run, timing
+from erc.plan.asked_for import usual_rows
 from erc.plan.cards import CARDS
 from erc.plan.costs import Depth, Measured, Weights, _at, activation_bytes, cost_of, disk_bytes, weights_of
-from erc.plan.lengths import Batches, Lengths, batches_of, published_data
-from erc.plan.loop import Line, line_through
-from erc.plan.model import build_model, few_layers
+from erc.plan.lengths import Batches, Lengths, batches_of, published_data, steps_of
+from erc.plan.loop import Line, _rows_and_collator, line_through
+from erc.plan.model import build_model, few_layers, parts_of
 from erc.plan.parts import Curve, Points, measure, per_layer, pieces_of
+from erc.plan.terminal import show
+from erc.synthetic import write
+from erc.training import make_views
 
 CPU = torch.device("cpu")
 
@@ -64,7 +68,7 @@ def built(asked):
 
 @pytest.fixture(scope="module")
 def points():
-    return Points(2, 4, (8_000, 24_000), (8, 24))
+    return Points(2, 4, (8_000, 24_000), (8, 24), (30, 60))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,11 @@ def measured(asked, built, points):
     models = {"small/tensor_mixer": build_model(built, asked.fusions["small/tensor_mixer"], KEMD)}
     curves = per_layer(measure(pieces_of(built, models, points, CPU, torch.float32), CPU, torch.float32, 0), built)
     return Measured(points, curves, {}, Line(0.0, 0.0), 0.0, Line(0.0, 0.0), 1e9, False, 0)
+
+
+def batch_of(n_samples, n_tokens, n_steps=1):
+    """One batch of two segments."""
+    return Batches(*(np.array([n]) for n in (2, n_samples, n_tokens, n_steps)))
 
 
 def test_the_operations_of_a_layer_are_those_of_the_formula(measured, points):
@@ -89,7 +98,7 @@ def test_the_operations_of_a_layer_are_those_of_the_formula(measured, points):
 
 def test_the_costs_at_a_measured_point_are_what_was_measured_there(measured, built, points):
     depths = {name: Depth(one, 0.0, None) for name, one in built.items()}
-    batch = Batches(np.array([2]), np.array([24_000]), np.array([24]))
+    batch = batch_of(24_000, 24)
     found = cost_of(batch, depths, "small/tensor_mixer", ("audio", "text"), measured, training=True)
     curves = measured.curves
     expected = sum(curves[name].train[1] + built[name].n_layers * curves[f"{name} layers"].train[1] for name in built)
@@ -103,10 +112,10 @@ def test_only_the_layers_that_train_are_differentiated(measured, built, n_traine
     nothing = Curve(*([np.zeros(2)] * 6))
     flat = measured._replace(curves={"audio": nothing, "audio layers": ones, "f": nothing})
     depths = {"audio": Depth(built["audio"], 0.0, n_trained)}
-    batch = Batches(np.array([2]), np.array([24_000]), np.array([24]))
+    batch = batch_of(24_000, 24)
     found = cost_of(batch, depths, "f", ("audio",), flat, training=True)
     assert found.seconds == 3 * expected + (5 - expected)
-    assert activation_bytes(24_000, 24, 2, depths, "f", ("audio",), flat) == 7 * expected
+    assert activation_bytes(batch, depths, "f", ("audio",), flat) == [7 * expected]
     # layers that are left out at random cost nothing
     half = {"audio": Depth(built["audio"], 0.5, None)}
     assert cost_of(batch, half, "f", ("audio",), flat, training=True).seconds == 3 * 5 / 2
@@ -162,7 +171,7 @@ def test_the_published_durations_have_their_percentiles():
 
 def test_batches_are_those_of_training(asked):
     rng = np.random.default_rng(0)
-    lengths = Lengths(rng.integers(1_000, 60_000, 100), rng.integers(3, 90, 100))
+    lengths = Lengths(rng.integers(1_000, 60_000, 100), rng.integers(3, 90, 100), np.ones(100, dtype=int))
     found = batches_of(lengths, asked.config, 0, is_training=True)
     assert found.sizes.sum() == 100 and found.sizes.max() == 16
     assert found.samples.max() == 48_000 and found.tokens.max() == 64  # the demo cuts at 3 s
@@ -174,7 +183,11 @@ def test_batches_are_those_of_training(asked):
 def test_a_line_passes_its_points_and_no_part_is_negative(points):
     assert line_through((1, 3), (5, 9)) == Line(3, 2)
     assert line_through((1, 3), (5, 4)) == Line(5, 0)
-    assert _at(np.array([1.0, 3.0]), "text", np.array([16, 24]), np.array([2, 4]), points).tolist() == [2.0, 6.0]
+    batches = Batches(np.array([2, 4]), np.array([1, 1]), np.array([16, 24]), np.array([1, 1]))
+    assert _at(np.array([1.0, 3.0]), "text", batches, points).tolist() == [2.0, 6.0]
+    # of one length there is one point, and the line begins at 0
+    flat = points._replace(steps=(1, 1))
+    assert _at(np.array([3.0, 3.0]), "signals", batches, flat).tolist() == [3.0, 6.0]
 
 
 def test_checkpoints_need_the_room_that_training_asks_for():
@@ -242,6 +255,13 @@ def test_the_command_prints_a_table_and_writes_json(found, options, tmp_path, mo
         (["--config-name=x"], {}, "form name=value: got --config-name=x"),
         (["experiment=demo"], {"rows": "konkat_soft"}, "expected some of .*tensor_mixer_peakl.*, got konkat_soft"),
         (
+            ["experiment=demo", "fusion=small/signals_only"],
+            {},
+            r"expected dataset\.signals=features or dataset\.signals=sequence, got a data set without",
+        ),
+        (["experiment=demo"], {"rows": "concat_3_soft"}, r"expected dataset\.signals=features or dataset\.signals=seq"),
+        (["dataset=emodb", "fusion=concat_3"], {}, "expected dataset=kemdy, which has them, got a data set without"),
+        (
             ["fusion=egemaps_svm", "target=hard"],
             {},
             "Only a network can be planned: expected a fusion, got egemaps_svm",
@@ -263,3 +283,116 @@ def test_where_the_corpus_is_not_there_the_published_durations_are_taken(tmp_pat
 
 def _lacking(**_):
     raise FileNotFoundError
+
+
+# --- bio-signals ------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def corpus_with_signals(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("signals")
+    write(root=str(folder / "data"), sessions=5, segments=2, seconds=1.0, corpora="kemdy20", signals=True)
+    return ["experiment=demo", "synthetic=null", "dataset.dataset_name=kemdy20", f"dataset.root={folder / 'data'}"] + [
+        f"dataset.cache_dir={folder / 'cache'}"
+    ]
+
+
+@pytest.fixture(scope="module", params=["features", "sequence"])
+def asked_with_signals(request, corpus_with_signals):
+    options = [*corpus_with_signals, f"dataset.signals={request.param}", "fusion=small/cross_attention_3"]
+    return asked_for(options, "cross_attention_3_peakl,signals_only_soft,concat_peakl")
+
+
+def test_bio_signals_are_planned_and_their_weights_are_those_of_the_model(asked_with_signals, capsys):
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    asked = asked_with_signals
+    found = plan_run(asked, 1)
+    parts = {name: instantiate(OmegaConf.create(node)) for name, node in asked.config["encoders"].items()}
+    model = EmotionModel(parts, instantiate(OmegaConf.create(asked.config["fusion"])), KEMD)
+    n_weights, cell = sum(one.numel() for one in model.parameters()), found["settings"][0]["cell"]
+    assert (cell["weights"], cell["trained_weights"]) == (n_weights, n_weights)
+    frozen = found["settings"][-1]  # the encoders without layers to leave out are trained in any case
+    n_rest = n_weights - sum(one.numel() for name in ("audio", "text") for one in model.encoders[name].parameters())
+    assert (frozen["train_last"], frozen["cell"]["trained_weights"]) == (0, n_rest)
+    assert cell["activation_bytes"] > 0 and found["settings"][0]["grid"]["cells"] == 3 * 5
+    form = asked.config["dataset"]["signals"]
+    show(found, 16)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"bio-signals as {form}" in printed and "text 2 layers (tiny), signals (no pre-trained weights)." in printed
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_sequence_costs_more_the_longer_a_segment_is_and_features_do_not(asked_with_signals):
+    """Operations of the convolutions: 6 x 64 and three of 5 x 64 x 64 a step, or of two maps 22 x 64 and 64 x 64 a segment."""
+    asked, name = asked_with_signals, "small/signals_only"
+    form = asked.config["dataset"]["signals"]
+    signals = {"signals": few_layers(asked.config, "signals")}
+    models = {name: build_model(signals, asked.fusions[name], KEMD, ("audio", "text"))}
+    most = int(steps_of(np.array([800_000]), form)[0])
+    points = Points(2, 4, (8_000, 24_000), (8, 24), (max(1, most // 2), most))
+    pieces = pieces_of(signals, models, points, CPU, torch.float32)
+    measured = Measured(points, measure(pieces, CPU, torch.float32, 0), {}, Line(0, 0), 0, Line(0, 0), 1e9, False, 0)
+    depths, costs, kept = {"signals": Depth(signals["signals"], 0.0, None)}, [], []
+    for seconds in (20, 40):  # both are cut to 3 s of audio
+        samples = np.full(2, seconds * 16_000)
+        (batch,) = zip(
+            *batches_of(Lengths(samples, samples, steps_of(samples, form)), asked.config, 0, False), strict=True
+        )
+        batch = Batches(*(np.array([one]) for one in batch))
+        costs.append(cost_of(batch, depths, name, ("signals",), measured, training=False).operations)
+        kept.append(float(activation_bytes(batch, depths, name, ("signals",), measured)[0]))
+    if form == "features":
+        assert costs[0] == costs[1] and kept[0] == kept[1]
+        one = measured.curves[name].forward_operations[0] * 2 / points.n_fused
+        assert costs[0] == pytest.approx(one + 2 * 2 * (22 * 64 + 64 * 64))
+    else:
+        assert costs[1] - costs[0] == pytest.approx(2 * 2 * (20 * 4) * (6 * 64 + 3 * 5 * 64 * 64))
+        assert kept[1] > 1.8 * kept[0]
+
+
+def test_bio_signals_are_as_long_as_those_that_training_reads(asked_with_signals):
+    config = asked_with_signals.config
+    form, parts = config["dataset"]["signals"], parts_of(config)
+    data = answers.find_data(config, parts)
+    valid = make_views(parts["dataset"], config)[1]
+    collate, rows = InputCollator(None, None, signals=form), list(valid.ds.with_format("numpy", dtype=None))
+    if form == "sequence":
+        lengths = [collate([row])["inputs"]["signals"]["values"].shape[1] for row in rows]
+        assert data.valid.steps.clip(min=1).tolist() == lengths and len(set(lengths)) > 5
+    else:
+        assert set(data.valid.steps) == {1}
+    # a batch in which no segment has any signal has one step
+    nothing = Lengths(data.valid.samples, data.valid.tokens, np.zeros(len(rows), dtype=int))
+    assert set(batches_of(nothing, config, 0, is_training=False).steps) == {1}
+
+
+def test_where_the_corpus_is_not_there_a_sequence_begins_ten_seconds_before_its_end_or_earlier():
+    samples = 16_000 * np.array([1, 10, 20])
+    assert steps_of(samples, "sequence").tolist() == [41, 41, 81]
+    assert steps_of(samples, "features").tolist() == [1, 1, 1]
+    data = published_data("kemdy19", "sequence")
+    assert data.train.steps.min() == 41 and data.train.steps.max() > 300  # up to 78 s
+    assert "every segment is taken to have bio-signals, as sequence" in data.source
+    assert "bio-signals" not in published_data("kemdy19").source
+
+
+def test_the_batch_of_the_loop_holds_what_that_of_training_holds(asked_with_signals, asked):
+    config = asked_with_signals.config
+    rows, collate = _rows_and_collator(config, KEMD, 48_000)
+    inputs = collate(rows)["inputs"]
+    assert set(inputs) == {"audio", "text", "signals"}
+    shape = (16, 11) if config["dataset"]["signals"] == "features" else (16, 41, 3)
+    assert inputs["signals"]["values"].shape == shape and inputs["signals"]["mask"].all()
+    rows, collate = _rows_and_collator(asked.config, KEMD, 48_000)
+    assert set(collate(rows)["inputs"]) == {"audio", "text"}
+
+
+def test_a_corpus_that_lacks_its_files_of_signals_is_not_taken_for_one_that_is_not_there(options):
+    config = asked_for([*options, "dataset.signals=features"], "concat_3_soft").config
+    with pytest.raises(FileNotFoundError, match="Bio-signals of kemdy19 must be there"):
+        answers.find_data(config, parts_of(config))
+
+
+def test_with_bio_signals_the_grid_is_that_which_tells_what_they_add(asked_with_signals, asked):
+    assert {"tensor_mixer_3_peakl", "tensor_mixer_peakl"} < set(usual_rows(asked_with_signals.config["dataset"]))
+    assert "tensor_mixer_3_peakl" not in usual_rows(asked.config["dataset"])
