@@ -198,7 +198,9 @@ class Planner:
             # what is below the trained layers is computed once for all rows and folds
             "hours": n_folds * sum(row["hours"] - row["once_hours"] for row in rows)
             + max(row["once_hours"] for row in rows),
-            "disk_bytes": n_folds * sum(row["disk_bytes"] for row in rows) + self.data.build_bytes,
+            "disk_bytes": n_folds * sum(row["disk_bytes"] - row["shared_disk_bytes"] for row in rows)
+            + max(row["shared_disk_bytes"] for row in rows)
+            + self.data.build_bytes,
         }
         mine, modalities = measured[self.asked.fusion], modalities_of(self.asked.fusions[self.asked.fusion])
         return {
@@ -227,14 +229,14 @@ class Planner:
         if self.config["dataloader"].get("cache") is not None:
             n_all, n_valid = (len(self.data.train.samples) + len(self.data.valid.samples)), self.valid.sizes.sum()
             once = float(below_once(self.valid, depths, fusion, modalities, measured).seconds * n_all / n_valid)
-        kept, in_training = disk_bytes(weights)
+        kept, shared, in_training = disk_bytes(weights)
         activations = max(
             float(activation_bytes(one, depths, fusion, modalities, measured).max()) for one in self.train
         )
         return {
             "fusion": fusion,
             "epoch_seconds": epoch,
-            "hours": (once + n_epochs * epoch + reported.seconds + kept * measured.writing.slope) / 3600,
+            "hours": (once + n_epochs * epoch + reported.seconds + (kept - shared) * measured.writing.slope) / 3600,
             "once_hours": once / 3600,
             "epochs": n_epochs,
             "steps": n_steps,
@@ -247,6 +249,7 @@ class Planner:
             "memory_bytes": memory_bytes(weights, activations, measured),
             "activation_bytes": activations,
             "disk_bytes": kept,
+            "shared_disk_bytes": shared,
             "disk_in_training_bytes": in_training,
             "weights": weights.all,
             "trained_weights": weights.trained,

@@ -63,6 +63,8 @@ class Weights(NamedTuple):
 
     all: int
     trained: int
+    frozen: int = 0
+    """Those below the cuts of encoders, which no checkpoint holds and which all cells share."""
 
 
 class Sum(NamedTuple):
@@ -76,13 +78,18 @@ def weights_of(depths: dict[str, Depth], model: Any) -> Weights:
     """Weights of the whole model, of which ``model`` has few layers."""
     rest = sum(one.numel() for one in model.parameters())
     rest -= sum(one.numel() for one in model.encoders.parameters())
-    n_all = n_trained = rest
+    n_all, n_trained, n_frozen = rest, rest, 0
     for name in model.encoders:
         built, n = depths[name].built, depths[name].n_trained
-        n_all += built.parameters_of_base(False) + built.n_layers * built.parameters_of_layer(False)
-        base = built.parameters_of_base(True) if n is None else 0
-        n_trained += base + _n_trained(depths[name]) * built.parameters_of_layer(True)
-    return Weights(n_all, n_trained)
+        n_base, n_layer, n_top = (
+            built.parameters_of_base(False),
+            built.parameters_of_layer(False),
+            _n_trained(depths[name]),
+        )
+        n_all += n_base + built.n_layers * n_layer
+        n_trained += (built.parameters_of_base(True) if n is None else 0) + n_top * built.parameters_of_layer(True)
+        n_frozen += 0 if n is None else n_base + (built.n_layers - n_top) * n_layer
+    return Weights(n_all, n_trained, n_frozen)
 
 
 def _n_trained(depth: Depth) -> int:
@@ -191,12 +198,15 @@ def memory_bytes(weights: Weights, activations: float, measured: Measured) -> fl
     return fixed_bytes(weights, measured) + max(activations, step)
 
 
-def disk_bytes(weights: Weights) -> tuple[int, int]:
-    """Bytes that a finished cell keeps, and bytes that a cell in training needs (``erc.training.checkpoints.check_room``)."""
-    kept = 4 * weights.all
-    return kept, 2 * kept + 3 * (kept + 8 * weights.trained)
+def disk_bytes(weights: Weights) -> tuple[int, int, int]:
+    """Bytes that a finished cell keeps, those of them that all cells share, and bytes that a cell in training needs
+    (``erc.training.checkpoints.check_room``).
+    """
+    own, shared = 4 * (weights.all - weights.frozen), 4 * weights.frozen
+    return own + shared, shared, 2 * own + 3 * (own + 8 * weights.trained) + shared
 
 
 def written_seconds(weights: Weights, writing: Line) -> float:
     """Seconds of the checkpoints of one epoch: all that going on needs, and the selected weights."""
-    return float(writing.at(4 * weights.all + 8 * weights.trained) + writing.at(4 * weights.all))
+    selected = 4 * (weights.all - weights.frozen)
+    return float(writing.at(selected + 8 * weights.trained) + writing.at(selected))

@@ -129,10 +129,10 @@ def test_the_weights_of_the_whole_model_are_counted_from_a_few_layers(asked, bui
     audio = sum(one.numel() for one in whole.parameters())
     text = sum(one.numel() for one in TextEncoder("tiny").parameters())
     depths = {"audio": Depth(built["audio"], 0.0, None), "text": Depth(built["text"], 0.0, 0)}
-    assert weights_of(depths, small) == Weights(rest + audio + text, rest + audio)
+    assert weights_of(depths, small) == Weights(rest + audio + text, rest + audio, text)
     top = {"audio": Depth(built["audio"], 0.0, 2), "text": Depth(built["text"], 0.0, 0)}
     layer = sum(one.numel() for one in whole.encoder.layers[0].parameters())
-    assert weights_of(top, small).trained == rest + 2 * layer
+    assert weights_of(top, small) == Weights(rest + audio + text, rest + 2 * layer, text + audio - 2 * layer)
 
 
 def test_the_papers_encoders_have_their_published_sizes():
@@ -191,8 +191,9 @@ def test_a_line_passes_its_points_and_no_part_is_negative(points):
 
 
 def test_checkpoints_need_the_room_that_training_asks_for():
-    """``check_room``: 2 x weights, and 3 x (weights and two averages)."""
-    assert disk_bytes(Weights(10, 4)) == (40, 2 * 40 + 3 * (40 + 32))
+    """``check_room``: 2 x weights, and 3 x (weights and two averages); of frozen layers one file."""
+    assert disk_bytes(Weights(10, 4)) == (40, 0, 2 * 40 + 3 * (40 + 32))
+    assert disk_bytes(Weights(10, 4, 5)) == (40, 20, 2 * 20 + 3 * (20 + 32) + 20)
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +211,13 @@ def test_the_answer_holds_together(found, asked):
         assert sizes == sorted(sizes) and sizes[0] > 16
         assert [one["card"] for one in setting["cards"]] == [card.name for card in CARDS]
     assert found["data"]["training_segments"] == 40 and found["data"]["folds"] == 5
+    whole, frozen = (found["settings"][i] for i in (0, -1))
+    assert frozen["train_last"] == 0 and whole["cell"]["disk_bytes"] == frozen["cell"]["disk_bytes"]
+    disks = [one["grid"]["disk_bytes"] - found["data"]["build_bytes"] for one in (whole, frozen)]
+    saved = (
+        2 * 5 * frozen["cell"]["shared_disk_bytes"]
+    )  # both rows read the text encoder, and the first the audio encoder too
+    assert 0.5 * saved < disks[0] - disks[1] < saved
     assert found["machine"]["layers"] == {"audio": 5, "text": 2}
     json.dumps(found, allow_nan=False)
 
