@@ -76,38 +76,38 @@ class SharedWeights:
     def link(self, modality: str, fingerprint: str, weights: Weights, target: Path) -> None:
         """Gives frozen weights another name; writes them first where they are not here.
 
-        One process at a time writes, and others wait for it.
+        Where that fails, a trained model is not lost: its frozen weights are written under the new name alone, which is said. So it
+        is on another disk than this folder's, on a disk without hard links, and where this folder may only be read.
 
         Args:
             modality: Of the encoder.
             fingerprint: Of what is below its cut.
             weights: By their names in the saved model.
-            target: The new name. Where it cannot be a hard link, because it is on another disk or the disk has none, it is a
-                copy, which is said.
-
-        Raises:
-            OSError: A disk is full.
+            target: The new name.
         """
+        try:
+            os.link(self._source(modality, fingerprint, weights), target)
+        except OSError as err:
+            save_file(weights, target, metadata={"format": "pt"})
+            print(
+                f"{target.name} takes {target.stat().st_size:,} bytes of its own: it cannot be a link to a file in {self.folder} "
+                f"({err.strerror or err}). Runs share frozen weights where dataset.cache_dir is on their disk and may be written.",
+                file=sys.stderr,
+            )
+
+    def _source(self, modality: str, fingerprint: str, weights: Weights) -> Path:
+        """The shared file. One process at a time writes it, and others wait."""
         self.folder.mkdir(parents=True, exist_ok=True)
         make_private(self.folder)
         with waited_lock(self.folder / "lock", f"writing frozen weights to {self.folder}"):
-            source = self._found(modality, fingerprint)
-            if source is not None and file_checksum(source, MAX_BYTES) != source.stem.rpartition("-")[2]:
-                print(f"{source} is damaged: it is written again.", file=sys.stderr)
-                source.unlink()
-                source = None
-            if source is None:
-                sweep_temporaries(self.folder)
-                source = self._written(f"{modality}-{fingerprint}", weights)
-        try:
-            os.link(source, target)
-        except OSError as err:
-            print(
-                f"{target.name} takes {source.stat().st_size:,} bytes of its own: it cannot be linked to {source} "
-                f"({err.strerror}). Runs share frozen weights where dataset.cache_dir is on their disk.",
-                file=sys.stderr,
-            )
-            shutil.copyfile(source, target)
+            found = self._found(modality, fingerprint)
+            if found is not None and file_checksum(found, MAX_BYTES) == found.stem.rpartition("-")[2]:
+                return found
+            if found is not None:
+                print(f"{found} is damaged: it is written again.", file=sys.stderr)
+                found.unlink()
+            sweep_temporaries(self.folder)
+            return self._written(f"{modality}-{fingerprint}", weights)
 
     def _found(self, modality: str, fingerprint: str) -> Path | None:
         return next(iter(sorted(self.folder.glob(f"{modality}-{fingerprint}-*.safetensors"))), None)

@@ -94,17 +94,24 @@ def test_a_damaged_shared_file_is_written_again_and_reaches_no_further_model(two
     assert (third / "model-audio-frozen.safetensors").read_bytes() == content == damaged.read_bytes()
 
 
-def test_where_no_link_can_be_made_a_model_has_a_copy_which_is_said(two, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("reason", ["another disk", "no folder"])
+def test_where_no_link_can_be_made_a_model_has_its_own_file_which_is_said(two, tmp_path, monkeypatch, capsys, reason):
     def refuse(*_):
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    monkeypatch.setattr(os, "link", refuse)
-    third = save(model_of("concat"), tmp_path / "third", tmp_path / "shared")
+    shared = tmp_path / "shared"
+    if reason == "another disk":
+        monkeypatch.setattr(os, "link", refuse)
+    else:  # root may write everywhere, but not into a file
+        shared = tmp_path / "a file"
+        shared.write_bytes(b"")
+    third = save(model_of("concat"), tmp_path / "third", shared)
     for name in FROZEN:
         assert (third / name).stat().st_nlink == 1
         assert (third / name).read_bytes() == (two[0] / name).read_bytes()
     said = capsys.readouterr().err
-    assert "bytes of its own" in said and "(Invalid cross-device link)" in said and "dataset.cache_dir" in said
+    expected = "(Invalid cross-device link)" if reason == "another disk" else "(File exists)"
+    assert "bytes of its own" in said and expected in said and "dataset.cache_dir" in said
 
 
 def test_what_a_killed_process_left_is_swept(two, tmp_path):
