@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -149,29 +150,11 @@ def main(
         batches = [one for one in LengthBucketSampler(lengths, batch_size, pool_batches=50) if len(one) == batch_size]
         cached = functools.partial(with_cache, view=view, collate=collate, cache_dir=Path(folder, "cache"))
         make = functools.partial(Way, view=view, batches=batches)
-        ways: dict[str, Way] = {}
-        if size == "base":
-            for name, train_last in (("everything is trained", None), ("train_last=3", 3)):
-                model = model_of(
-                    "concat", audio_encoder(*SIZES[size], train_last), text_encoder(*SIZES[size], train_last)
-                )
-                ways[name] = make(model, collate=collate)
-            ways["train_last=3, cached"] = make(model, collate=cached(model))
-            frozen = model_of("concat", audio_encoder(*SIZES[size], 0), text_encoder(*SIZES[size], 0))
-            ways["train_last=0, cached"] = make(frozen, collate=cached(frozen))
-        else:
-            audio, text = audio_encoder(*SIZES[size], 0), text_encoder(*SIZES[size], 0)
-            if trained:
-                whole = torch.nn.ModuleList([audio_encoder(*SIZES[size], None), text_encoder(*SIZES[size], None)])
-                shared = torch.optim.AdamW(whole.parameters(), lr=1e-5, fused=True)
-                for frozen, one in zip((*audio.parameters(), *text.parameters()), whole.parameters(), strict=True):
-                    frozen.data = one.data  # the values do not matter, and the memory does
-            for fusion in fusions:
-                if trained:
-                    ways[f"{fusion}, trained"] = make(model_of(fusion, *whole), collate=collate, shared=shared)
-                model = model_of(fusion, audio, text)
-                ways[f"{fusion}, through the encoders"] = make(model, collate=collate)
-                ways[f"{fusion}, cached"] = make(model, collate=cached(model))
+        ways = (
+            ways_of_base(make, collate, cached)
+            if size == "base"
+            else ways_of_table(make, collate, cached, fusions, trained)
+        )
         for number in range(-1, repeats):  # the first step of each way makes AdamW's averages, and is left out
             for way in ways.values():
                 with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
@@ -184,6 +167,42 @@ def main(
         write(
             out, size=size, batch_size=batch_size, mean_seconds=mean, precision=precision, peak_gb=peak, seconds=taken
         )
+
+
+def ways_of_base(make: Callable[..., Way], collate: Collator, cached: Callable[..., Collator]) -> dict[str, Way]:
+    """Everything trained, the last three layers, these from the cache, and nothing from the cache."""
+    ways: dict[str, Way] = {}
+    for name, train_last in (("everything is trained", None), ("train_last=3", 3)):
+        model = model_of("concat", audio_encoder(*SIZES["base"], train_last), text_encoder(*SIZES["base"], train_last))
+        ways[name] = make(model, collate=collate)
+    ways["train_last=3, cached"] = make(model, collate=cached(model))
+    frozen = model_of("concat", audio_encoder(*SIZES["base"], 0), text_encoder(*SIZES["base"], 0))
+    ways["train_last=0, cached"] = make(frozen, collate=cached(frozen))
+    return ways
+
+
+def ways_of_table(
+    make: Callable[..., Way],
+    collate: Collator,
+    cached: Callable[..., Collator],
+    fusions: tuple[str, ...],
+    trained: bool,
+) -> dict[str, Way]:
+    """Each fusion at the paper's size on frozen encoders, through them and from the cache; with ``trained`` on trained ones, too."""
+    audio, text = audio_encoder(*SIZES["paper"], 0), text_encoder(*SIZES["paper"], 0)
+    ways: dict[str, Way] = {}
+    if trained:
+        whole = torch.nn.ModuleList([audio_encoder(*SIZES["paper"], None), text_encoder(*SIZES["paper"], None)])
+        shared = torch.optim.AdamW(whole.parameters(), lr=1e-5, fused=True)
+        for frozen, one in zip((*audio.parameters(), *text.parameters()), whole.parameters(), strict=True):
+            frozen.data = one.data  # the values do not matter, and the memory does
+    for fusion in fusions:
+        if trained:
+            ways[f"{fusion}, trained"] = make(model_of(fusion, *whole), collate=collate, shared=shared)
+        model = model_of(fusion, audio, text)
+        ways[f"{fusion}, through the encoders"] = make(model, collate=collate)
+        ways[f"{fusion}, cached"] = make(model, collate=cached(model))
+    return ways
 
 
 def with_cache(model: EmotionModel, view: HF_KEMD, collate: Collator, cache_dir: Path) -> Collator:

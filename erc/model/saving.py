@@ -168,8 +168,9 @@ def load_model(folder: str | Path) -> SavedModel:
     lacking = [one.name for one in (folder / "config.json", *weight_files(folder)) if not one.is_file()]
     if lacking:
         raise FileNotFoundError(
-            f"A saved model has config.json and {WEIGHTS}: {folder} lacks {' and '.join(lacking)}. Weights are read from "
-            "safetensors only. Name the folder of a finished run, or one that python -m erc export wrote."
+            f"A saved model has config.json and its weights ({WEIGHTS}, or files and their index): {folder} lacks "
+            f"{' and '.join(lacking)}. Weights are read from safetensors only. Name the folder of a finished run, or one that "
+            "python -m erc export wrote."
         )
     with _in_words(folder), quiet_transformers():
         _check_type(folder)

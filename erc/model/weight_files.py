@@ -7,14 +7,17 @@ copied, and stays whole when the shared folder is removed. Both forms are Huggin
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from erc.data import file_checksum
@@ -65,48 +68,75 @@ class SharedWeights:
 
         Args:
             model: Its encoders may have cuts.
-            out: A folder of the disk on which the model is saved; on another disk than this folder they take their bytes anew.
+            out: A folder of the disk on which the model is saved; where it cannot have links to this folder, they take their bytes
+                anew.
         """
-        state, total = model.state_dict(), 0
-        for modality, names in frozen_names(model).items():
-            if self._found(modality, cuts_of(model)[modality].fingerprint()) is None or not self._is_beside(Path(out)):
+        frozen = frozen_names(model)
+        if not frozen:
+            return 0
+        state, total, cuts, is_linked = model.state_dict(), 0, cuts_of(model), self.links_to(Path(out))
+        for modality, names in frozen.items():
+            if not is_linked or self._found(modality, cuts[modality].fingerprint()) is None:
                 total += sum(state[name].nbytes for name in names)
         return total
+
+    def links_to(self, out: Path) -> bool:
+        """Whether a file in this folder can have a second name in another one, or in the nearest above it that is there."""
+        place = next(one for one in (out.absolute(), *out.absolute().parents) if one.is_dir())
+        names = [folder / f".link.tmp-{os.getpid()}" for folder in (self.folder, place)]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private(self.folder)
+            names[0].touch()
+            os.link(*names)
+            return True
+        except OSError:
+            return False
+        finally:
+            for name in names:
+                with contextlib.suppress(OSError):
+                    name.unlink()
 
     def link(self, modality: str, fingerprint: str, weights: Weights, target: Path) -> None:
         """Gives frozen weights another name; writes them first where they are not here.
 
-        Where that fails, a trained model is not lost: its frozen weights are written under the new name alone, which is said. So it
-        is on another disk than this folder's, on a disk without hard links, and where this folder may only be read.
+        Where that fails, the trained model is not lost: its frozen weights are written under the new name alone, which is said. It
+        fails where the model is on another disk, or on one without hard links, and where this folder may only be read.
 
         Args:
             modality: Of the encoder.
             fingerprint: Of what is below its cut.
             weights: By their names in the saved model.
             target: The new name.
+
+        Raises:
+            OSError: The disk is full.
         """
-        try:
-            os.link(self._source(modality, fingerprint, weights), target)
-        except OSError as err:
-            save_file(weights, target, metadata={"format": "pt"})
-            print(
-                f"{target.name} takes {target.stat().st_size:,} bytes of its own: it cannot be a link to a file in {self.folder} "
-                f"({err.strerror or err}). Runs share frozen weights where dataset.cache_dir is on their disk and may be written.",
-                file=sys.stderr,
-            )
+        reason = "no hard link can be made"
+        if self.links_to(target.parent):
+            try:
+                os.link(self._source(modality, fingerprint, weights), target)
+                return
+            except OSError as err:
+                reason = str(err)
+        _save(weights, target)
+        print(
+            f"{target.name} takes {target.stat().st_size:,} bytes of its own and is no link to a file in {self.folder}: {reason}. Runs "
+            "share frozen weights where dataset.cache_dir is on their disk and may be written.",
+            file=sys.stderr,
+        )
 
     def _source(self, modality: str, fingerprint: str, weights: Weights) -> Path:
         """The shared file. One process at a time writes it, and others wait."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        make_private(self.folder)
         with waited_lock(self.folder / "lock", f"writing frozen weights to {self.folder}"):
             found = self._found(modality, fingerprint)
             if found is not None and file_checksum(found, MAX_BYTES) == found.stem.rpartition("-")[2]:
                 return found
             if found is not None:
-                print(f"{found} is damaged: it is written again.", file=sys.stderr)
-                found.unlink()
+                _put_aside(found)
             sweep_temporaries(self.folder)
+            for left in self.folder.glob(".tmp*"):  # safetensors' own name for a file that it writes
+                left.unlink()
             return self._written(f"{modality}-{fingerprint}", weights)
 
     def _found(self, modality: str, fingerprint: str) -> Path | None:
@@ -115,7 +145,7 @@ class SharedWeights:
     def _written(self, name: str, weights: Weights) -> Path:
         draft = self.folder / f".{name}.tmp-{os.getpid()}"
         try:
-            save_file(weights, draft, metadata={"format": "pt"})
+            _save(weights, draft)
             with open(draft, "rb") as file:
                 os.fsync(file.fileno())
             whole = self.folder / f"{name}-{file_checksum(draft, MAX_BYTES)}.safetensors"
@@ -124,13 +154,30 @@ class SharedWeights:
             draft.unlink(missing_ok=True)
         return whole
 
-    def _is_beside(self, out: Path) -> bool:
-        """Whether a path is on the disk of the shared folder."""
-        mine, its = (
-            next(one for one in (path, *path.parents) if one.exists())
-            for path in (self.folder.absolute(), out.absolute())
-        )
-        return mine.stat().st_dev == its.stat().st_dev
+
+def _put_aside(damaged: Path) -> None:
+    """Takes a damaged file out of use, and says which saved models have the same damage."""
+    n_models = damaged.stat().st_nlink - 1
+    if not n_models:
+        print(f"{damaged} is damaged: it is written again.", file=sys.stderr)
+        damaged.unlink()
+        return
+    kept = damaged.with_name(f"{damaged.name}.damaged")
+    os.replace(damaged, kept)
+    print(
+        f"{damaged} is damaged, and so are the {n_models} saved models that share it. It is written again, and the damaged file is "
+        f"kept: find RUNS -samefile {shlex.quote(str(kept))} names the models. Train these cells again.",
+        file=sys.stderr,
+    )
+
+
+def _save(weights: Weights, path: Path) -> None:
+    try:
+        save_file(weights, path, metadata={"format": "pt"})
+    except SafetensorError as err:
+        raise OSError(
+            f"Weights must be written whole: {path}: {err}. Make room on that disk, and start again."
+        ) from err
 
 
 def write_weights(weights: Weights, model: EmotionModel, folder: Path, shared: SharedWeights | None) -> None:
@@ -144,7 +191,7 @@ def write_weights(weights: Weights, model: EmotionModel, folder: Path, shared: S
     """
     frozen = frozen_names(model) if shared is not None else {}
     if shared is None or not frozen:
-        save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+        _save(weights, folder / WEIGHTS)
         return
     file_of = dict.fromkeys(weights, TRAINED)
     for modality, names in frozen.items():
@@ -153,9 +200,7 @@ def write_weights(weights: Weights, model: EmotionModel, folder: Path, shared: S
         shared.link(
             modality, cuts_of(model)[modality].fingerprint(), part, folder / f"model-{modality}-frozen.safetensors"
         )
-    save_file(
-        {name: weights[name] for name, file in file_of.items() if file == TRAINED}, folder / TRAINED, {"format": "pt"}
-    )
+    _save({name: weights[name] for name, file in file_of.items() if file == TRAINED}, folder / TRAINED)
     index = {"metadata": {"total_size": sum(one.nbytes for one in weights.values())}, "weight_map": file_of}
     (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -171,12 +216,15 @@ def weight_files(folder: str | Path) -> list[Path]:
         return [folder / WEIGHTS]
     try:
         named = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+        names = sorted({str(name) for name in named})
+        if not names or any(Path(name).name != name for name in names):
+            raise ValueError(f"expected names of files beside it, got {', '.join(names) or 'none'}")
     except (AttributeError, KeyError, TypeError, ValueError) as err:
         raise OSError(
             f"A saved model's files must be as they were written: {folder / INDEX}: {type(err).__name__}: {err}. Save or fetch it "
             "again."
         ) from err
-    return [folder / Path(name).name for name in sorted({str(name) for name in named})]
+    return [folder / name for name in names]
 
 
 def weights_checksum(folder: str | Path) -> str:
@@ -195,4 +243,4 @@ def copy_weights(folder: Path, out: Path) -> None:
         shutil.copyfile(files[0], out / WEIGHTS)
         return
     merged = {name: value for one in files for name, value in load_file(one).items()}
-    save_file(merged, out / WEIGHTS, metadata={"format": "pt"})
+    _save(merged, out / WEIGHTS)

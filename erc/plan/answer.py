@@ -183,7 +183,8 @@ class Planner:
         for name, one in self.built.items():
             node = self.config["encoders"][name]
             trained = (0 if node.get("freeze") else node.get("train_last")) if n == "configured" else n
-            depth = Depth(one, layerdrop_of(self.config, name), trained if one.n_layers else None, is_cached)  # type: ignore[arg-type]
+            has_cut = n != "configured" or node.get("train_last") is not None
+            depth = Depth(one, layerdrop_of(self.config, name), trained if one.n_layers else None, is_cached, has_cut)  # type: ignore[arg-type]
             found[name] = depth
         return found
 
@@ -193,13 +194,14 @@ class Planner:
         cells = {name: self._cell(name, depths, measured[name]) for name in self.asked.fusions}
         rows = [cells[self.asked.fusion_of(row)] for row in self.asked.rows]
         n_folds, run = self.data.n_folds, cells[self.asked.fusion]
+        read = {name for row in rows for name in modalities_of(self.asked.fusions[row["fusion"]])}
         grid = {
             "cells": len(rows) * n_folds,
             # what is below the trained layers is computed once for all rows and folds
             "hours": n_folds * sum(row["hours"] - row["once_hours"] for row in rows)
             + max(row["once_hours"] for row in rows),
             "disk_bytes": n_folds * sum(row["disk_bytes"] - row["shared_disk_bytes"] for row in rows)
-            + max(row["shared_disk_bytes"] for row in rows)
+            + 4 * sum(depths[name].n_shared for name in read)
             + self.data.build_bytes,
         }
         mine, modalities = measured[self.asked.fusion], modalities_of(self.asked.fusions[self.asked.fusion])

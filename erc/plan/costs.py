@@ -35,6 +35,16 @@ class Depth(NamedTuple):
     """Layers from the top that are trained, and nothing else; None for all of the encoder, 0 for none of it."""
     is_cached: bool = False
     """What is below them is computed once and read in training (option ``dataloader.cache``)."""
+    has_cut: bool = True
+    """False where the whole encoder is frozen by option ``freeze``: every checkpoint and saved model then holds it."""
+
+    @property
+    def n_shared(self) -> int:
+        """Weights below the cut, which all cells share on the disk."""
+        if self.n_trained is None or not self.has_cut:
+            return 0
+        n_below = self.built.n_layers - min(self.n_trained, self.built.n_layers)
+        return self.built.parameters_of_base(False) + n_below * self.built.parameters_of_layer(False)
 
 
 class Measured(NamedTuple):
@@ -88,7 +98,7 @@ def weights_of(depths: dict[str, Depth], model: Any) -> Weights:
         )
         n_all += n_base + built.n_layers * n_layer
         n_trained += (built.parameters_of_base(True) if n is None else 0) + n_top * built.parameters_of_layer(True)
-        n_frozen += 0 if n is None else n_base + (built.n_layers - n_top) * n_layer
+        n_frozen += depths[name].n_shared
     return Weights(n_all, n_trained, n_frozen)
 
 
@@ -120,7 +130,7 @@ def cost_of(
 
 def _calls(name: str, depth: Depth, measured: Measured, training: bool) -> list[tuple[Curve, bool, float]]:
     """Curve, whether it is differentiated, and how often it is called, of each piece of an encoder."""
-    built, layerdrop, n, is_cached = depth
+    built, layerdrop, n, is_cached, _ = depth
     base_trained = training and n is None and built.parameters_of_base(True) > 0
     below = 0.0 if is_cached and n is not None else 1.0
     calls = [(measured.curves[name], base_trained, below)]

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from saved_models import processors, tiny_model
 from transformers import AutoModel
 
 from erc.export import export
-from erc.model import EmotionModel, SharedWeights, load_model, save_model, weights_checksum
+from erc.model import EmotionModel, SharedWeights, load_model, save_model, weight_files, weights_checksum
 
 FROZEN = {"model-audio-frozen.safetensors", "model-text-frozen.safetensors"}
 
@@ -87,11 +88,37 @@ def test_other_weights_or_another_cut_have_a_file_of_their_own(two, tmp_path):
 def test_a_damaged_shared_file_is_written_again_and_reaches_no_further_model(two, tmp_path, capsys):
     damaged = next((tmp_path / "shared").glob("audio-*.safetensors"))
     content = damaged.read_bytes()
-    damaged.unlink()  # a new file: the models before keep theirs
-    damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with open(damaged, "r+b") as file:  # in place: the models before have the same damage
+        file.write(b"\xff")
     third = save(model_of("concat"), tmp_path / "third", tmp_path / "shared")
-    assert f"{damaged} is damaged: it is written again." in capsys.readouterr().err
+    kept = damaged.with_name(f"{damaged.name}.damaged")
+    assert all(kept.samefile(model / "model-audio-frozen.safetensors") for model in two)
+    said = capsys.readouterr().err
+    assert f"{damaged} is damaged, and so are the 2 saved models that share it" in said and f"-samefile {kept}" in said
     assert (third / "model-audio-frozen.safetensors").read_bytes() == content == damaged.read_bytes()
+    damaged.unlink()
+    damaged.write_bytes(content[:-1])  # a file that no model has
+    (third / "model-audio-frozen.safetensors").unlink()
+    save(model_of("concat"), tmp_path / "fourth", tmp_path / "shared")
+    assert f"{damaged} is damaged: it is written again." in capsys.readouterr().err
+    assert damaged.read_bytes() == content
+
+
+def test_where_the_shared_file_cannot_be_written_no_trained_model_is_lost(tmp_path, monkeypatch, capsys):
+    def full(weights, path, **options):
+        if Path(path).parent.name == "shared":
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        save_file(weights, path, **options)
+
+    monkeypatch.setattr(weight_files, "save_file", full)
+    found = save(model_of("concat"), tmp_path / "run", tmp_path / "shared")
+    assert names(found) == FROZEN | {"model-trained.safetensors"} and not names(tmp_path / "shared")
+    assert "No space left on device" in capsys.readouterr().err
+    load_model(found)
+    monkeypatch.setattr(weight_files, "save_file", lambda *_, **__: full({}, "shared/a"))
+    with pytest.raises(OSError, match="must be written whole: .*No space left on device.*Make room"):
+        save(model_of("concat"), tmp_path / "run2", None)
+    assert not (tmp_path / "run2").exists()
 
 
 @pytest.mark.parametrize("reason", ["another disk", "no folder"])
@@ -110,12 +137,13 @@ def test_where_no_link_can_be_made_a_model_has_its_own_file_which_is_said(two, t
         assert (third / name).stat().st_nlink == 1
         assert (third / name).read_bytes() == (two[0] / name).read_bytes()
     said = capsys.readouterr().err
-    expected = "(Invalid cross-device link)" if reason == "another disk" else "(File exists)"
-    assert "bytes of its own" in said and expected in said and "dataset.cache_dir" in said
+    assert "bytes of its own" in said and "no hard link can be made" in said and "dataset.cache_dir" in said
 
 
-def test_what_a_killed_process_left_is_swept(two, tmp_path):
-    left = tmp_path / "shared" / ".audio-0123.tmp-999999"
+@pytest.mark.parametrize("name", [".audio-0123.tmp-999999", ".tmpAbC123"])
+def test_what_a_killed_process_left_is_swept(two, tmp_path, name):
+    """Before it is renamed a file has our temporary name, and before that one of safetensors."""
+    left = tmp_path / "shared" / name
     left.write_bytes(b"half")
     save(model_of("concat"), tmp_path / "third", tmp_path / "shared")
     assert left.exists()  # nothing was written there, so nobody looked
@@ -130,8 +158,17 @@ def test_the_bytes_that_frozen_weights_will_take_are_known_before(tmp_path, monk
     save(model, tmp_path / "run" / "model", tmp_path / "shared")
     assert shared.lacking_bytes(model, tmp_path / "run") == 0
     assert shared.lacking_bytes(model_of("concat", None, None), tmp_path / "run") == 0
-    monkeypatch.setattr(SharedWeights, "_is_beside", lambda *_: False)  # another disk
-    assert shared.lacking_bytes(model, tmp_path / "run") > 0
+    monkeypatch.setattr(SharedWeights, "links_to", lambda *_: False)  # another disk
+    assert shared.lacking_bytes(model, tmp_path / "run") == pytest.approx(expected, rel=0.01)
+
+
+def test_a_link_is_tried_and_leaves_nothing(tmp_path):
+    shared = SharedWeights(tmp_path / "shared")
+    assert shared.links_to(tmp_path / "run" / "not" / "there")
+    assert not list((tmp_path / "shared").iterdir()) and [one.name for one in tmp_path.iterdir()] == ["shared"]
+    if Path("/dev/shm").is_dir():
+        assert not shared.links_to(Path("/dev/shm"))  # another file system
+        assert not list((tmp_path / "shared").iterdir())
 
 
 @pytest.mark.parametrize("name", [*sorted(FROZEN), "model-trained.safetensors"])
@@ -141,7 +178,18 @@ def test_a_file_that_is_missing_is_named(two, name):
         load_model(two[0])
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": '])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"weight_map": 3}',
+        '{"weight_map": {}}',
+        '{"weight_map": {"a": "../a"}}',
+        '{"weight_map": {"a": ',
+    ],
+)
 def test_a_damaged_index_is_named(two, content):
     (two[0] / "model.safetensors.index.json").write_text(content, encoding="utf-8")
     with pytest.raises(OSError, match=r"must be as they were written: .*model\.safetensors\.index\.json"):

@@ -130,6 +130,10 @@ def test_the_weights_of_the_whole_model_are_counted_from_a_few_layers(asked, bui
     text = sum(one.numel() for one in TextEncoder("tiny").parameters())
     depths = {"audio": Depth(built["audio"], 0.0, None), "text": Depth(built["text"], 0.0, 0)}
     assert weights_of(depths, small) == Weights(rest + audio + text, rest + audio, text)
+    frozen = {
+        name: Depth(one, 0.0, 0, has_cut=False) for name, one in built.items()
+    }  # option freeze: each cell keeps all
+    assert weights_of(frozen, small) == Weights(rest + audio + text, rest, 0)
     top = {"audio": Depth(built["audio"], 0.0, 2), "text": Depth(built["text"], 0.0, 0)}
     layer = sum(one.numel() for one in whole.encoder.layers[0].parameters())
     assert weights_of(top, small) == Weights(rest + audio + text, rest + 2 * layer, text + audio - 2 * layer)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_cells import Cut, SmallCell
 
-from erc.model import load_model
+from erc.model import SharedWeights, load_model
 
 OPTIONS = ("encoders.text.train_last=1", "trainer.max_epochs=3", "resume=true")
 
@@ -37,6 +37,14 @@ def test_a_checkpoint_holds_no_frozen_weight_and_a_run_goes_on_from_it_as_if_nev
     assert set(last["frozen"]) == {"text"}
     cell(*OPTIONS, folder="cut")
     assert (cell.root / "cut" / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+    name = "model/model-text-frozen.safetensors"
+    assert (cell.root / "cut" / name).samefile(whole / name)  # on the disk once
+
+
+def test_the_room_for_frozen_weights_is_checked_before_training(cell, whole, monkeypatch):
+    monkeypatch.setattr(SharedWeights, "lacking_bytes", lambda *_: 10**18)
+    with pytest.raises(OSError, match=r"must have room .*expected 1,000,000,000,\d{3},\d{3},\d{3} bytes"):
+        cell(*OPTIONS, folder="full")
 
 
 def test_a_checkpoint_is_not_completed_by_another_encoder(cell):
