@@ -83,7 +83,10 @@ def _here(found: dict[str, Any]) -> list[Any]:
             name, f"{cell['epoch_seconds']:,.0f} s", hours(cell["hours"]), *sizes, hours(grid["hours"]),
             gigabytes(grid["disk_bytes"]),
         )  # fmt: skip
-    return [f"On this machine, from what was measured ({epochs} epochs a cell; fewer where it stops early):", table, ""]
+    title = f"On this machine, from what was measured ({epochs} epochs a cell; fewer where it stops early):"
+    shared = max(setting["cell"]["shared_disk_bytes"] for setting in found["settings"])
+    note = [f"Frozen layers are on the disk once for all cells: {gigabytes(shared)} at most."] if shared else []
+    return [title, table, *note, ""]
 
 
 def _cards(found: dict[str, Any]) -> list[Any]:

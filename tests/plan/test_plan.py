@@ -248,6 +248,7 @@ def test_the_command_prints_a_table_and_writes_json(found, options, tmp_path, mo
         "141 GB",
         "grid of 10",
         "audio 5 layers",
+        "Frozen layers are on the disk once for all cells",
     ):
         assert said in printed
     assert json.loads(target.read_text(encoding="utf-8")) == json.loads(json.dumps(found))
