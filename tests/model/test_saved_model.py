@@ -206,7 +206,7 @@ def test_an_interrupted_save_leaves_the_old_model_and_nothing_else(saved, monkey
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("erc.model.saving.save_file", full)
+    monkeypatch.setattr("erc.model.weight_files.save_file", full)
     with pytest.raises(OSError, match="No space left"):
         save_tiny(saved, tiny_model(seed=1))
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
