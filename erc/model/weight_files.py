@@ -83,7 +83,8 @@ class SharedWeights:
     def links_to(self, out: Path) -> bool:
         """Whether a file in this folder can have a second name in another one, or in the nearest above it that is there."""
         place = next(one for one in (out.absolute(), *out.absolute().parents) if one.is_dir())
-        names = [folder / f".link.tmp-{os.getpid()}" for folder in (self.folder, place)]
+        # no name that another process would sweep
+        names = [folder / f".link-{os.getpid()}" for folder in (self.folder, place)]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             make_private(self.folder)
@@ -122,7 +123,7 @@ class SharedWeights:
         _save(weights, target)
         print(
             f"{target.name} takes {target.stat().st_size:,} bytes of its own and is no link to a file in {self.folder}: {reason}. Runs "
-            "share frozen weights where dataset.cache_dir is on their disk and may be written.",
+            "share frozen weights where dataset.cache_dir is on their disk and can be written to.",
             file=sys.stderr,
         )
 
@@ -189,17 +190,16 @@ def write_weights(weights: Weights, model: EmotionModel, folder: Path, shared: S
         folder: Of the saved model.
         shared: Frozen weights of all runs.
     """
-    frozen = frozen_names(model) if shared is not None else {}
+    frozen = frozen_names(model)
     if shared is None or not frozen:
         _save(weights, folder / WEIGHTS)
         return
-    file_of = dict.fromkeys(weights, TRAINED)
+    file_of, cuts = dict.fromkeys(weights, TRAINED), cuts_of(model)
     for modality, names in frozen.items():
+        file = f"model-{modality}-frozen.safetensors"
         part = {PREFIX + name: weights[PREFIX + name] for name in sorted(names)}
-        file_of |= dict.fromkeys(part, f"model-{modality}-frozen.safetensors")
-        shared.link(
-            modality, cuts_of(model)[modality].fingerprint(), part, folder / f"model-{modality}-frozen.safetensors"
-        )
+        file_of |= dict.fromkeys(part, file)
+        shared.link(modality, cuts[modality].fingerprint(), part, folder / file)
     _save({name: weights[name] for name, file in file_of.items() if file == TRAINED}, folder / TRAINED)
     index = {"metadata": {"total_size": sum(one.nbytes for one in weights.values())}, "weight_map": file_of}
     (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")

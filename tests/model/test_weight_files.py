@@ -15,6 +15,7 @@ from saved_models import processors, tiny_model
 from transformers import AutoModel
 
 from erc.export import export
+from erc.files import sweep_temporaries
 from erc.model import EmotionModel, SharedWeights, load_model, save_model, weight_files, weights_checksum
 
 FROZEN = {"model-audio-frozen.safetensors", "model-text-frozen.safetensors"}
@@ -169,6 +170,17 @@ def test_a_link_is_tried_and_leaves_nothing(tmp_path):
     if Path("/dev/shm").is_dir():
         assert not shared.links_to(Path("/dev/shm"))  # another file system
         assert not list((tmp_path / "shared").iterdir())
+
+
+def test_another_process_that_sweeps_disturbs_no_link_that_is_tried(tmp_path, monkeypatch):
+    link = os.link
+
+    def swept_before(source, target):
+        sweep_temporaries(tmp_path / "shared")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", swept_before)
+    assert SharedWeights(tmp_path / "shared").links_to(tmp_path)
 
 
 @pytest.mark.parametrize("name", [*sorted(FROZEN), "model-trained.safetensors"])
