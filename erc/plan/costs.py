@@ -43,7 +43,7 @@ class Depth(NamedTuple):
         """Weights below the cut, which all cells share on the disk."""
         if self.n_trained is None or not self.has_cut:
             return 0
-        n_below = self.built.n_layers - min(self.n_trained, self.built.n_layers)
+        n_below = self.built.n_layers - _n_trained(self)
         return self.built.parameters_of_base(False) + n_below * self.built.parameters_of_layer(False)
 
 
@@ -88,18 +88,13 @@ def weights_of(depths: dict[str, Depth], model: Any) -> Weights:
     """Weights of the whole model, of which ``model`` has few layers."""
     rest = sum(one.numel() for one in model.parameters())
     rest -= sum(one.numel() for one in model.encoders.parameters())
-    n_all, n_trained, n_frozen = rest, rest, 0
+    n_all = n_trained = rest
     for name in model.encoders:
         built, n = depths[name].built, depths[name].n_trained
-        n_base, n_layer, n_top = (
-            built.parameters_of_base(False),
-            built.parameters_of_layer(False),
-            _n_trained(depths[name]),
-        )
-        n_all += n_base + built.n_layers * n_layer
-        n_trained += (built.parameters_of_base(True) if n is None else 0) + n_top * built.parameters_of_layer(True)
-        n_frozen += depths[name].n_shared
-    return Weights(n_all, n_trained, n_frozen)
+        n_all += built.parameters_of_base(False) + built.n_layers * built.parameters_of_layer(False)
+        base = built.parameters_of_base(True) if n is None else 0
+        n_trained += base + _n_trained(depths[name]) * built.parameters_of_layer(True)
+    return Weights(n_all, n_trained, sum(depths[name].n_shared for name in model.encoders))
 
 
 def _n_trained(depth: Depth) -> int:

@@ -39,7 +39,7 @@ DECIDING = ("sounds.py", "words.py", "conditions.py")
 AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 """Number format of the model by ``trainer.precision`` of its run; float32 for any other."""
 
-MAX_WEIGHTS = 1 << 40
+MAX_FILE = 1 << 40
 """Bytes."""
 
 
@@ -115,7 +115,7 @@ def _check_folders(run: Path, out: Path) -> None:
 
 def _claim(out: Path, run: Path, view: SegmentDataset, seed: int, transcriber: str | None) -> None:
     """Writes down what the predictions are of; raises FileExistsError where those that are there are of something else."""
-    code = "".join(file_checksum(Path(__file__).with_name(name), MAX_WEIGHTS) for name in DECIDING)
+    code = "".join(file_checksum(Path(__file__).with_name(name), MAX_FILE) for name in DECIDING)
     identity = {
         "weights": weights_checksum(run / MODEL),
         "data": view.fingerprint,
