@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from pathlib import Path
 
 import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 import train  # noqa: F401  registers the configuration's resolvers
 from erc.training.run import train_fold
@@ -30,6 +32,13 @@ class CutAt(pl.Callback):
             raise Cut
 
 
+@functools.cache
+def composed(*words: str) -> DictConfig:
+    """The configuration of these words; it is given to many tests, so that none may change it."""
+    with initialize_config_dir(str(CONFIG), version_base="1.3"):
+        return compose("train", list(words))
+
+
 class SmallCell:
     """Trains text only on eight segments; the default folder is ``root / "run"``."""
 
@@ -38,11 +47,12 @@ class SmallCell:
 
     def config(self, *changes: str, folder: str = "run") -> dict:
         data = ["synthetic=null", f"dataset.root={self.corpora}", f"dataset.cache_dir={self.cache_dir}"]
-        options = [f"run_dir={self.root / folder}", "trainer.max_epochs=4", "scheduler=none", "dataset.num_data=8"]
+        options = ["trainer.max_epochs=4", "scheduler=none", "dataset.num_data=8"]
         options += ["trainer.enable_progress_bar=false", "logger=csv"]
-        with initialize_config_dir(str(CONFIG), version_base="1.3"):
-            row = ["experiment=demo_grid", "fusion=small/text_only", "target=peakl"]
-            return OmegaConf.to_container(compose("train", [*row, *data, *options, *changes]), resolve=True)
+        row = ["experiment=demo_grid", "fusion=small/text_only", "target=peakl"]
+        config = copy.deepcopy(composed(*row, *data, *options, *changes))
+        config.run_dir = str(self.root / folder)
+        return OmegaConf.to_container(config, resolve=True)
 
     def __call__(self, *changes: str, folder: str = "run", cut_at: int | None = None) -> dict:
         config = self.config(*changes, folder=folder)

@@ -65,6 +65,7 @@ def exported(tmp_path_factory) -> Path:
     return folder / "out"
 
 
+@pytest.mark.slow
 def test_a_model_of_text_is_exported_and_the_card_says_how_it_is_called(exported):
     check(exported)
     card = (exported / "README.md").read_text(encoding="utf-8")

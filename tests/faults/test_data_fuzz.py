@@ -157,7 +157,7 @@ def check_annotations(folder: Path, n_cases: int, seed: int) -> int:
 
 
 @pytest.mark.parametrize("name", ["KEMDy19", "KEMDy20_v1_1"])
-@pytest.mark.parametrize("n_cases", [150, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_cases", [50, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_damaged_annotation_file_loses_no_row_quietly(both, tmp_path, name, n_cases):
     folder = Path(shutil.copytree(both / name, tmp_path / name))
     assert check_annotations(folder, n_cases, seed=n_cases) > n_cases / 2
@@ -262,7 +262,7 @@ def test_a_damaged_manifest_describes_the_whole_table_or_is_refused(n_cases):
     assert n_read < n_cases / 2  # most damage is one
 
 
-@pytest.mark.parametrize("n_cases", [40, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_cases", [10, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_build_with_a_damaged_file_is_made_again_or_is_right(small, cache, built, n_cases, capfd):
     (build,) = builds(cache)
     expected = list(built[1])

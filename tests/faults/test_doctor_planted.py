@@ -321,6 +321,8 @@ def other_letter(folder: Path) -> None:
 
 
 BOTH = ("kemdy19", "kemdy20")
+LATER = ("kemdy20",)
+"""What is found after the files are read, where both corpora are alike: one of them is enough."""
 
 DEFECTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str, str]] = {
     "a session is missing": (lose_session, BOTH, "sessions", "session 9: neither"),
@@ -330,13 +332,13 @@ DEFECTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str, str]] = {
     "a wav is too many": (add_wav, BOTH, "extra audio", "977.wav"),
     "sessions are exchanged": (exchange_sessions, BOTH, "exchanged audio", r"fit the intervals of session \d"),
     "speakers are exchanged": (exchange_speakers, ("kemdy19",), "exchanged audio", "session 9|speaker Sess09"),
-    "a quarter of a wav": (one_wav(lambda x: x[: len(x) // 4]), BOTH, "audio short of annotation", "1 segment"),
-    "twice a wav": (one_wav(lambda x: np.tile(x, 2)), BOTH, "audio beyond annotation", "1 segment"),
-    "noise of one step": (one_wav(noise), BOTH, "audio without signal", "noise of a step"),
-    "a constant wav": (one_wav(lambda x: np.full(len(x), 900)), BOTH, "audio without signal", "constant"),
-    "a faint wav": (one_wav(lambda x: np.rint(x * (30 / abs(x).max()))), BOTH, "faint audio", "dB below"),
-    "an offset": (one_wav(lambda x: x // 8 + 12_000), BOTH, "audio offset", "constant part of 1[12]"),
-    "a session is limited": (one_wav(limit, 40), BOTH, "limited audio", "session 9"),
+    "a quarter of a wav": (one_wav(lambda x: x[: len(x) // 4]), LATER, "audio short of annotation", "1 segment"),
+    "twice a wav": (one_wav(lambda x: np.tile(x, 2)), LATER, "audio beyond annotation", "1 segment"),
+    "noise of one step": (one_wav(noise), LATER, "audio without signal", "noise of a step"),
+    "a constant wav": (one_wav(lambda x: np.full(len(x), 900)), LATER, "audio without signal", "constant"),
+    "a faint wav": (one_wav(lambda x: np.rint(x * (30 / abs(x).max()))), LATER, "faint audio", "dB below"),
+    "an offset": (one_wav(lambda x: x // 8 + 12_000), LATER, "audio offset", "constant part of 1[12]"),
+    "a session is limited": (one_wav(limit, 40), LATER, "limited audio", "session 9"),
     "exchanged bytes": (one_wav(swap_bytes), ("kemdy19",), "noise audio", "1 segment"),
     "a wav that is half empty": (
         one_wav(lambda x: np.where(np.arange(len(x)) < len(x) // 3, x, 0)),
@@ -346,8 +348,8 @@ DEFECTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str, str]] = {
     ),
     "a session made quiet": (one_wav(lambda x: x // 32, 500), ("kemdy19",), "session level", "session (9|10)"),
     "ratings of another session": (copy_session, BOTH, "copied ratings", "session 9: .* ratings of another"),
-    "a rater is a copy": (copy_rater, BOTH, "copied ratings", "rater 3.* equals Eval"),
-    "one text for a session": (one_text, BOTH, "exchanged transcripts", "session 9: .* are one text"),
+    "a rater is a copy": (copy_rater, LATER, "copied ratings", "rater 3.* equals Eval"),
+    "one text for a session": (one_text, LATER, "exchanged transcripts", "session 9: .* are one text"),
     "text encoded twice": (
         texts(lambda text: text.encode().decode("latin-1").encode()),
         BOTH,
@@ -356,55 +358,55 @@ DEFECTS: dict[str, tuple[Callable[[Path], None], tuple[str, ...], str, str]] = {
     ),
     "text of CP949 as Latin": (
         texts(lambda text: text.encode("cp949").decode("latin-1").encode()),
-        BOTH,
+        LATER,
         "garbled transcripts",
         "3 segments",
     ),
     "text of UTF-8 as CP949": (
         texts(lambda text: text.encode().decode("cp949", "replace").encode()),
-        BOTH,
+        LATER,
         "garbled transcripts",
         "3 segments",
     ),
     "letters lost": (
         texts(lambda text: re.sub("[가-힣]", "\ufffd", text).encode()),
-        BOTH,
+        LATER,
         "garbled transcripts",
         "U.FFFD",
     ),
-    "question marks": (texts(lambda text: text.encode("ascii", "replace")), BOTH, "garbled transcripts", "3 segments"),
-    "another language": (texts(lambda text: b"hello there\n", 20), BOTH, "transcripts without Hangul", "20 segments"),
+    "question marks": (texts(lambda text: text.encode("ascii", "replace")), LATER, "garbled transcripts", "3 segments"),
+    "another language": (texts(lambda text: b"hello there\n", 20), LATER, "transcripts without Hangul", "20 segments"),
     "labels of a fold": (shift_labels, ("kemdy19",), "label shift", "fold 1: total variation"),
-    "valence of a fold": (shift_valence, BOTH, "label shift", "fold 1: mean valence"),
-    "valence and arousal exchanged": (exchange_scales, BOTH, "valence and arousal", "exchanged in the corpus"),
-    "valence inverted": (invert_valence, BOTH, "valence and arousal", "valence is inverted"),
-    "arousal shifted": (shift_scale, BOTH, "valence and arousal", r"arousal is shifted by -[01]\."),
+    "valence of a fold": (shift_valence, LATER, "label shift", "fold 1: mean valence"),
+    "valence and arousal exchanged": (exchange_scales, LATER, "valence and arousal", "exchanged in the corpus"),
+    "valence inverted": (invert_valence, LATER, "valence and arousal", "valence is inverted"),
+    "arousal shifted": (shift_scale, LATER, "valence and arousal", r"arousal is shifted by -[01]\."),
     "happy and angry exchanged": (
         exchange_emotions,
-        BOTH,
+        LATER,
         "valence and arousal",
         "(happy|angry): mean valence|inverted",
     ),
-    "a constant rater": (raters(3, valence=lambda _: "3"), BOTH, "rater agreement", "Eval0?3.*rater 3.*constant"),
+    "a constant rater": (raters(3, valence=lambda _: "3"), LATER, "rater agreement", "Eval0?3.*rater 3.*constant"),
     "an inverted rater": (
         raters(4, valence=lambda cell: str(6 - int(cell))),
-        BOTH,
+        LATER,
         "rater agreement",
         "rater 4.*valence is inverted",
     ),
     "a shifted rater": (
         raters(5, arousal=lambda cell: str(max(1, int(cell) - 2))),
-        BOTH,
+        LATER,
         "rater agreement",
         "rater 5.*arousal is shifted",
     ),
-    "a rater of one emotion": (raters(6, emotion=lambda _: "sad"), BOTH, "rater agreement", "rater 6.*emotion sad"),
-    "a rater of other emotions": (raters(7, emotion=NEXT.get), BOTH, "rater agreement", "rater 7.*contradict"),
-    "one valence in a session": (one_value(1, "3"), BOTH, "rater agreement", r"\(session 9\) are constant: valence 3"),
-    "one emotion in a session": (one_value(0, "sad"), BOTH, "rater agreement", r"\(session 9\) .* emotion sad"),
-    "one vote for ten in a session": (one_vote, BOTH, "copied ratings", "sessions 9. equals"),
-    "an emotion is lost": (lose_emotion, BOTH, "rater agreement", "never gave disgust"),
-    "only tags in a session": (only_tags, BOTH, "tag-only transcripts", "Most of the session: 9"),
+    "a rater of one emotion": (raters(6, emotion=lambda _: "sad"), LATER, "rater agreement", "rater 6.*emotion sad"),
+    "a rater of other emotions": (raters(7, emotion=NEXT.get), LATER, "rater agreement", "rater 7.*contradict"),
+    "one valence in a session": (one_value(1, "3"), LATER, "rater agreement", r"\(session 9\) are constant: valence 3"),
+    "one emotion in a session": (one_value(0, "sad"), LATER, "rater agreement", r"\(session 9\) .* emotion sad"),
+    "one vote for ten in a session": (one_vote, LATER, "copied ratings", "sessions 9. equals"),
+    "an emotion is lost": (lose_emotion, LATER, "rater agreement", "never gave disgust"),
+    "only tags in a session": (only_tags, LATER, "tag-only transcripts", "Most of the session: 9"),
     "a wrong letter for the sex": (other_letter, ("kemdy20",), "speaker sex", r"session 9\) sounds"),
     "audio twice in two folds": (duplicate(5), BOTH, "duplicate audio", "1 of them in two folds"),
 }
@@ -463,14 +465,15 @@ def test_a_duplicate_within_one_fold_is_no_leak(second, corpora, tmp_path):
     assert finding.severity == "warning" and "does not hear" in finding.advice
 
 
-CLEAN = [(1, 2, 0), (1, 5, 1), (2, 3, 2), (5, 2, 3)]
+CLEAN = [(1, 2, 0), (1, 5, 1), (2, 3, 2)]
 
 
 @pytest.mark.parametrize(
     ("sessions", "segments", "seed"),
     [
         *CLEAN,
-        *(pytest.param(n, k, s, marks=pytest.mark.slow) for n, k, s in [(10, 10, 8), (2, 20, 9)]),
+        pytest.param(5, 2, 3, marks=pytest.mark.slow),
+        pytest.param(2, 20, 9, marks=pytest.mark.slow),
     ],
 )
 def test_a_clean_corpus_of_any_size_is_sound(sessions, segments, seed, tmp_path):

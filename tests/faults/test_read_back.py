@@ -196,7 +196,7 @@ def test_damaged_embeddings_are_named(grid):
 
 
 # --- damage at random places ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("n_damages", [40, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_damages", [10, pytest.param(80, marks=pytest.mark.slow)])
 def test_random_damage_never_gives_other_figures_in_silence(grid, n_damages):
     shutil.rmtree(grid / ROWS[1])
     expected = tables.make_tables(load(grid), n_resamples=2).csv

@@ -22,6 +22,9 @@ def cell(tmp_path, corpora, cache_dir) -> SmallCell:
     return SmallCell(tmp_path, corpora, cache_dir)
 
 
+RESUME = ["auto", *(pytest.param(word, marks=pytest.mark.slow) for word in ("false", "true"))]
+
+
 @pytest.fixture
 def half_done(cell) -> Path:
     """A run of four epochs that was cut after two; its folder."""
@@ -123,7 +126,7 @@ def test_a_checkpoint_that_is_not_there_is_an_error_and_no_word_is_looked_up(cel
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("resume", ["false", "true", "auto"])
+@pytest.mark.parametrize("resume", RESUME)
 @pytest.mark.parametrize("is_finished", [True, False])
 def test_a_folder_of_another_run_is_refused_with_every_kind_of_resume(cell, is_finished, resume):
     if is_finished:
@@ -140,7 +143,7 @@ def test_a_folder_of_another_run_is_refused_with_every_kind_of_resume(cell, is_f
     assert after == before
 
 
-@pytest.mark.parametrize("resume", ["false", "true", "auto"])
+@pytest.mark.parametrize("resume", RESUME)
 def test_a_finished_run_that_is_started_again_trains_nothing(cell, resume, capsys):
     result = cell()
     before = content(cell.root / "run")

@@ -20,8 +20,17 @@ def composed(experiment: str, row: str) -> dict:
     return asked_for.composed(experiment, row, ()).deciding
 
 
-@pytest.mark.parametrize("experiment", grid_cells.EXPERIMENTS)
-@pytest.mark.parametrize("row", grid_cells.rows_of("paper"))
+MAIN = ("tensor_mixer", "peakl")
+"""Fusion and target of the main row. Experiments other than the paper's are looked at in rows that differ from it in one."""
+ROWS = [
+    (experiment, row)
+    for experiment in grid_cells.EXPERIMENTS
+    for row, parts in grid_cells.rows_of("paper").items()
+    if experiment == "paper" or set(parts) & set(MAIN)
+]
+
+
+@pytest.mark.parametrize(("experiment", "row"), ROWS)
 def test_a_row_is_its_fusion_and_its_target_and_all_else_is_as_in_the_main_row(experiment, row):
     fusion, target = row.rsplit("_", 1)
     config, main = composed(experiment, row), composed(experiment, "tensor_mixer_peakl")

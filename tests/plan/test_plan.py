@@ -308,7 +308,9 @@ def corpus_with_signals(tmp_path_factory):
     ]
 
 
-@pytest.fixture(scope="module", params=["features", "sequence"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=pytest.mark.slow) for kind in ("features", "sequence")]
+)
 def asked_with_signals(request, corpus_with_signals):
     options = [*corpus_with_signals, f"dataset.signals={request.param}", "fusion=small/cross_attention_3"]
     return asked_for(options, "cross_attention_3_peakl,signals_only_soft,concat_peakl")

@@ -120,6 +120,7 @@ def test_the_page_has_table_and_figure_where_robustness_was_computed(grid, effec
         assert part in text
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_figure_and_leaves_the_run_as_it_is(run, out, scored, recogniser, capsys):
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     main(["robustness", str(run), f"--transcriber={recogniser}", "--n_resamples=50", "--vector=svg", "--width=column"])
