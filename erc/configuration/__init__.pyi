@@ -6,5 +6,9 @@ from .check import (
     wandb_offline as wandb_offline,
 )
 from .hydra_tree import check_hydra as check_hydra
-from .start import check_command_line as check_command_line, compose_run as compose_run
+from .start import (
+    check_command_line as check_command_line,
+    compose_run as compose_run,
+    nearest_option as nearest_option,
+)
 from .values import accepts as accepts, describe as describe

@@ -79,6 +79,8 @@ def check_config(config: dict, top_level: dict[str, Any]) -> None:
         one for one in complaints if not any(f"{bad}[".startswith(f"{one.split(': ')[0]}[") for bad in not_finite)
     ]
     complaints += [f"{name}: expected a finite number, got {value}" for name, value in not_finite.items()]
+    # model.fusion is ${fusion}, and model.encoders ${encoders}: one option, one complaint
+    complaints = [one for one in complaints if not one.startswith("model.") or one[len("model.") :] not in complaints]
     if complaints:
         listing = "\n".join(f"  {complaint}" for complaint in complaints)
         count = "1 problem" if len(complaints) == 1 else f"{len(complaints)} problems"

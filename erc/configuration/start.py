@@ -6,6 +6,7 @@ configuration is composed once more before: every job of a multirun that can dif
 
 from __future__ import annotations
 
+import difflib
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -110,10 +111,32 @@ def _composing(do: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     try:
         return do(*args, **kwargs)
     except Exception as err:
-        hint = ""
+        hint = nearest_option(err)
         if isinstance(err, OverrideParseException):
             hint = "\nA value with spaces, or with letters such as Hangul, needs quotes of its own: 'name=\"value\"'."
         raise ValueError(f"The options must compose: {str(err).strip()}{hint}") from err
+
+
+def nearest_option(error: Exception) -> str:
+    """What an option that does not exist may have meant, as a line to append to Hydra's message; else empty.
+
+    Args:
+        error: What Hydra raised while it composed.
+    """
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    cause = error.__cause__
+    if not isinstance(cause, OmegaConfBaseException) or not isinstance(cause.parent_node, DictConfig):
+        return ""
+    known, name = [str(key) for key in cause.parent_node], str(cause.key)
+    if not known:
+        return ""
+    group = str(cause.full_key).removesuffix(name)
+    if near := difflib.get_close_matches(name, known, n=1):
+        return f"\nDid you mean {group}{near[0]}?"
+    names = ", ".join(name for name in known if not name.startswith("_"))
+    return f"\n{group.rstrip('.') or 'The configuration'} has {names}."
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple, cast
 
+from erc.configuration import nearest_option
 from erc.grid.cells import CONFIG, ROOT, Cell, row_overrides
 from erc.training import Identity, finished_result, identify, refusal, without_ignored
 
@@ -50,7 +51,7 @@ def check_options(experiment: str, rows: list[str], extra: list[str]) -> None:
             composed(experiment, row, tuple(extra))
         except (HydraException, OmegaConfBaseException) as err:
             raise ValueError(
-                f"Options behind -- must be options of train.py: {row} cannot take {' '.join(extra)} ({err})"
+                f"Options behind -- must be options of train.py: {row} cannot take {' '.join(extra)} ({err}{nearest_option(err)})"
             ) from err
 
 

@@ -253,6 +253,10 @@ def test_outputs_stay_in_the_run_folder(override, tmp_path):
         ("optim.lr=[", "The options must compose"),
         ("dataset.cache_dir=/자료", "The options must compose(.|\\n)*needs quotes of its own: 'name=\"value\"'"),
         ("fusion=nothing", "The options must compose: .*nothing"),
+        ("fusion.depht=3", "'fusion.depht'(.|\\n)*Did you mean fusion.depth[?]$"),
+        ("datset.num_data=4", "Did you mean dataset[?]$"),
+        ("fusion.colour=3", r"\nfusion has .*\bdepth\b"),
+        ("seed.x=3", r"use \+seed.x=3$"),
     ],
 )
 def test_what_does_not_compose_is_said_in_our_own_words(override, expected):

@@ -223,7 +223,7 @@ def test_a_dry_run_names_the_results_that_would_be_refused(stand_in, run_grid, t
 
 @pytest.mark.parametrize(
     ("option", "said"),
-    [("optim.lr.head=1e-3", "Could not override 'optim.lr.head'"), ("trainer.max_epochs=[", "trainer.max_epochs=[")],
+    [("optim.lr.head=1e-3", "Did you mean optim.lr.heads?"), ("trainer.max_epochs=[", "trainer.max_epochs=[")],
 )
 def test_a_misspelt_option_of_train_py_stops_the_grid_before_any_cell(
     stand_in, run_grid, tmp_path, capsys, option, said
