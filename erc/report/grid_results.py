@@ -211,9 +211,12 @@ def load(folder: str | Path) -> Grid:
     if left_out:
         warnings.warn(left_out_text(left_out), stacklevel=2)
     if not rows:
-        named = f" that can be used. {left_out_text(left_out)}" if left_out else "."
+        if left_out:
+            got = f"holds none that can be used. {left_out_text(left_out)}"
+        else:
+            got = f"{'holds none' if Path(folder).is_dir() else 'is not there'}. Train one (python train.py, sh reproduce.sh)."
         raise FileNotFoundError(
-            f"Expected a finished run, or a grid with finished cells (<row>/fold<k>-seed<s>/result.json): {folder} holds none{named}"
+            f"Expected a finished run, or a grid with finished cells (<row>/fold<k>-seed<s>/result.json): {folder} {got}"
         )
     _check_one_grid(folder, list(rows.values()), identities)
     seeds = sorted({seed for row in rows.values() for seed in row.seeds})

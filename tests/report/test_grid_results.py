@@ -60,10 +60,12 @@ def test_rows_stand_in_the_paper_s_order_whatever_their_folders_are_called(tmp_p
     assert [row.name for row in grid_results.load(tmp_path)] == order
 
 
-def test_a_folder_without_a_finished_cell_is_an_error(tmp_path):
+def test_a_folder_without_a_finished_cell_is_an_error_that_says_what_to_do(tmp_path):
     (tmp_path / "concat_hard" / "fold0-seed42").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
+    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path))} holds none. Train one"):
         grid_results.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere is not there. Train one"):
+        grid_results.load(tmp_path / "nowhere")
 
 
 def test_a_cell_whose_result_was_cut_is_not_finished(tmp_path):
